@@ -1,0 +1,171 @@
+/* adjudicator.h - the rules of the on-chain Adjudicator as a pure C model.
+ *
+ * Source: proto/protocol.md, section 5. The embedded chain and the simulator run it; a differential test holds it
+ * against the Solidity contract. It decides over one channel's slots at a time: the caller loads the slots, calls
+ * ch_adj_apply on a copy, and, on CH_OK, stores the new slots, moves the money named in the result and logs the event.
+ * On any error nothing has changed (the transaction reverts). Pure, thread-safe, no ownership.
+ */
+#ifndef CHANNEL_ADJUDICATOR_H
+#define CHANNEL_ADJUDICATOR_H
+
+#include "state.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Flags of a dispute. */
+#define CH_ADJ_CHALLENGER 0x01u /* the challenger's side */
+#define CH_ADJ_FORFEIT 0x02u    /* the bond is lost to the challenger (sticky) */
+#define CH_ADJ_EXTENDED 0x0cu   /* how often the deadline was extended, 0..2, in bits 2 and 3 */
+#define CH_ADJ_MAX_EXTENSIONS 2
+/* A refutation within this many seconds of the deadline (or half of the challenge period, if that is less)
+ * extends it by as much. */
+#define CH_ADJ_EXTENSION 3600u
+#define CH_EPOCH_LAST 0xffffu
+
+/* One channel's storage: slot 0, and slots 1 and 2 during a dispute. All zero is a channel never funded. */
+typedef struct ch_adj_slots {
+  ch_net contribution[2]; /* confirmed deposits minus withdrawals of each side */
+  uint16_t withdraw_seq;  /* 15 bits */
+  uint16_t epoch;
+  bool disputed;
+  /* the rest is zero unless disputed */
+  uint64_t version;
+  uint64_t challenged_version;
+  uint64_t deadline; /* chain seconds, 40 bits */
+  uint8_t flags;
+  ch_hash outcome_hash;
+} ch_adj_slots;
+
+typedef enum ch_tx_kind {
+  CH_TX_DEPOSIT = 1,
+  CH_TX_CLOSE = 2,
+  CH_TX_CHALLENGE = 3,
+  CH_TX_REFUTE = 4,
+  CH_TX_SETTLE = 5,
+} ch_tx_kind;
+
+/* A call of the Adjudicator. `params` with its tag is needed by all but DEPOSIT; CHALLENGE carries the salt, and
+ * the tag is derived from it. */
+typedef struct ch_tx {
+  ch_tx_kind kind;
+  ch_hash id;
+  ch_params params;
+  union {
+    struct {
+      ch_hash params_hash;
+      ch_addr asset;
+      uint8_t side;
+      uint16_t epoch;
+      ch_amount amount;
+    } deposit;
+    struct {
+      ch_close close;
+      ch_sig sig[2];
+    } close;
+    struct {
+      ch_challenge challenge;
+      ch_hash salt;
+      ch_sig sig[2];        /* of the state; ignored for version 0 */
+      ch_sig challenge_sig; /* of the challenger; not needed if the sender is its signer or payout */
+    } challenge;
+    struct {
+      uint16_t epoch;
+      uint64_t version;
+      ch_hash outcome_hash;
+      ch_sig sig[2];
+    } refute;
+    struct {
+      uint16_t epoch;
+      ch_outcome outcome; /* ignored for version 0 */
+    } settle;
+  } u;
+} ch_tx;
+
+/* What the rules look at around the call. */
+typedef struct ch_adj_call {
+  const ch_chain *chain;
+  ch_addr sender;
+  ch_amount value; /* native coin sent along */
+  uint64_t now;    /* the block's time, seconds */
+} ch_adj_call;
+
+typedef enum ch_adj_event_kind {
+  CH_ADJ_DEPOSITED = 1,
+  CH_ADJ_CLOSED = 2, /* cooperative close */
+  CH_ADJ_CHALLENGED = 3,
+  CH_ADJ_REFUTED = 4,
+  CH_ADJ_SETTLED = 5,
+} ch_adj_event_kind;
+
+/* The event's contents, as the contract logs them. Fields that do not belong to a kind are zero. */
+typedef struct ch_adj_event {
+  ch_adj_event_kind kind;
+  ch_hash id;
+  uint16_t epoch;    /* the epoch the event belongs to (before it is raised by an ending) */
+  uint8_t side;      /* depositor's or challenger's side */
+  ch_amount amount;  /* DEPOSITED */
+  uint64_t version;  /* CHALLENGED, REFUTED, SETTLED */
+  uint64_t deadline; /* CHALLENGED, REFUTED */
+  ch_hash salt;      /* CHALLENGED */
+  ch_net net;        /* CLOSED, SETTLED: what was executed */
+  ch_amount paid[2]; /* CLOSED, SETTLED */
+  bool forfeited;    /* the bond went to the other side */
+} ch_adj_event;
+
+/* A payment out of the Adjudicator. A failed one is credited to `to` for `claim`. */
+typedef struct ch_adj_transfer {
+  ch_addr to;
+  ch_addr asset;
+  ch_amount amount;
+} ch_adj_transfer;
+
+typedef struct ch_adj_result {
+  ch_adj_slots slots;
+  ch_adj_event event;
+  ch_amount take; /* to be pulled from the sender in `take_asset` (native: it is the call's value) */
+  ch_addr take_asset;
+  ch_adj_transfer transfers[3];
+  size_t n_transfers;
+} ch_adj_result;
+
+/* Why a call reverts: X(SYMBOL, "sentence"). */
+#define CH_ADJ_REVERTS(X)                                                                                              \
+  X(NONE, "accepted")                                                                                                  \
+  X(BAD_PARAMS, "the parameters do not hash to this channel's id")                                                     \
+  X(WRONG_EPOCH, "the channel is in another epoch")                                                                    \
+  X(LAST_EPOCH, "the channel has reached its last epoch")                                                              \
+  X(DISPUTE_OPEN, "a dispute is open")                                                                                 \
+  X(NO_DISPUTE, "no dispute is open")                                                                                  \
+  X(WRONG_VALUE, "the coin sent along is not what this call needs")                                                    \
+  X(ZERO_AMOUNT, "the amount is zero")                                                                                 \
+  X(OVERFLOW, "the amount exceeds what a channel can hold")                                                            \
+  X(BAD_SIGNATURE, "a signature is missing or wrong")                                                                  \
+  X(EXPIRED, "validUntil has passed")                                                                                  \
+  X(NOT_PARTICIPANT, "the sender is no participant and no signed challenge was given")                                 \
+  X(NOT_NEWER, "the version is not newer than the standing one")                                                       \
+  X(TOO_EARLY, "the challenge window is still open")                                                                   \
+  X(TOO_LATE, "the challenge window is over")                                                                          \
+  X(WRONG_OUTCOME, "the outcome does not hash to the standing one")                                                    \
+  X(BAD_SIDE, "the side is neither 0 nor 1")
+
+typedef enum ch_adj_revert {
+#define CH_ADJ_ENUM(sym, text) CH_ADJ_##sym,
+  CH_ADJ_REVERTS(CH_ADJ_ENUM)
+#undef CH_ADJ_ENUM
+} ch_adj_revert;
+CH_API const char *ch_adj_revert_text(ch_adj_revert r);
+
+/* Applies `tx` to `slots`. Returns CH_ADJ_NONE and fills *out, or the reason of the revert with *out unspecified.
+ * Args: In:  slots  the channel's storage before (all zero for an unknown id)
+ *            call   sender, value, block time, chain
+ *            tx     the decoded call; tx->id is checked against its parameters
+ *       Out: out    new slots, event, money to take and to pay */
+CH_API ch_adj_revert ch_adj_apply(ch_adj_result *out, const ch_adj_slots *slots, const ch_adj_call *call,
+                                  const ch_tx *tx) CH_MUST_CHECK;
+
+#ifdef __cplusplus
+}
+#endif
+#endif
