@@ -37,6 +37,7 @@ const char *vectors_str(const json_t *object, const char *key) {
 
 size_t vectors_hex(const json_t *object, const char *key, uint8_t *out, size_t size) {
   const char *hex = vectors_str(object, key);
+  if (strncmp(hex, "0x", 2) == 0) hex += 2;
   size_t len = strlen(hex) / 2;
   assert_true(len <= size);
   assert_true(ch_unhex(out, len, hex));

@@ -14,8 +14,8 @@ json_t *vectors_load(const char *file);
 /* The string member `key` of a JSON object; fails the running test if it is missing. Borrowed from `object`. */
 const char *vectors_str(const json_t *object, const char *key);
 
-/* Decodes the hex string member `key` of `object` into `out` (up to `size` bytes) and returns its length in bytes.
- * Fails the running test if the member is missing, is not hex or does not fit. */
+/* Decodes the hex string member `key` (with or without "0x") of `object` into `out` (up to `size` bytes) and returns
+ * its length in bytes. Fails the running test if the member is missing, is not hex or does not fit. */
 size_t vectors_hex(const json_t *object, const char *key, uint8_t *out, size_t size);
 
 #endif
