@@ -1,0 +1,286 @@
+/* channel.h - the engine: one channel of one party as a pure state machine.
+ *
+ *     step(channel, environment, event, signer) -> (next channel, effects)
+ *
+ * Source: proto/protocol.md, section 4. The channel passed in is const: on an error nothing has changed. On CH_OK the
+ * caller performs the effects in order, with one barrier: the next channel (ch_channel_encode) and every PAYMENT and
+ * HISTORY effect are durable, in one transaction, before any SEND or TX effect leaves the process and before
+ * anything is reported. If that transaction fails, the caller drops `next` and the effects and goes on with what is on
+ * disk. Every effect is idempotent.
+ *
+ * The library has no threads, clocks, I/O or globals. A ch_channel may be used by one thread at a time; different
+ * channels are independent. Memory comes from malloc.
+ */
+#ifndef CHANNEL_CHANNEL_H
+#define CHANNEL_CHANNEL_H
+
+#include "adjudicator.h"
+#include "message.h"
+#include "signer.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CH_MAX_QUEUE 4096 /* operations that wait in one channel */
+
+typedef struct ch_channel ch_channel;
+
+/* --- Phases ------------------------------------------------------------------------------------- */
+
+/* X(SYMBOL, "name"). A phase is derived from facts; the table of legal transitions is in src/phase.c. */
+#define CH_PHASES(X)                                                                                                   \
+  X(OPENING, "opening")     /* side 1 has answered, the opener's confirmation is missing */                            \
+  X(FUNDING, "funding")     /* agreed; deposits are not confirmed yet */                                               \
+  X(OPEN, "open")           /* payments */                                                                             \
+  X(SHUTDOWN, "shutdown")   /* shutdown is co-signed: no new payments */                                               \
+  X(CLOSING, "closing")     /* my signature on Close is out */                                                         \
+  X(DISPUTED, "disputed")   /* a challenge is signed by me, or seen on chain */                                        \
+  X(ENDING, "ending")       /* the ending is on chain, not final yet */                                                \
+  X(CLOSED, "closed")       /* the ending is final */                                                                  \
+  X(ABANDONED, "abandoned") /* never agreed, expired */
+
+typedef enum ch_phase {
+#define CH_PHASE_ENUM(sym, name) CH_PHASE_##sym,
+  CH_PHASES(CH_PHASE_ENUM)
+#undef CH_PHASE_ENUM
+} ch_phase;
+CH_API const char *ch_phase_name(ch_phase p);
+
+/* --- The environment ---------------------------------------------------------------------------- */
+
+/* What the world looks like at the moment of a step; the same for all channels. Times are chain seconds. */
+typedef struct ch_env {
+  uint64_t now;         /* the caller's clock, in chain time */
+  uint64_t head_number; /* the last block processed */
+  uint64_t head_time;
+  uint64_t final_number; /* the last block deep enough to count */
+  uint64_t final_time;
+  uint32_t freshness; /* F: nothing is signed when now - head_time is above it (section 4) */
+  ch_hash instance;   /* random per process start */
+} ch_env;
+
+/* One look at a channel's storage, and its last ending, if any. */
+typedef struct ch_onchain {
+  ch_adj_slots slots;
+  bool has_ended;
+  ch_adj_event ended; /* the CLOSED or SETTLED event of epoch slots.epoch - 1 */
+} ch_onchain;
+
+/* The chain as far as this channel is concerned: a state, not a delta, so a reorganisation is just another view. */
+typedef struct ch_chain_view {
+  ch_onchain head;
+  ch_onchain final;
+} ch_chain_view;
+
+/* --- Events ------------------------------------------------------------------------------------- */
+
+typedef enum ch_event_kind {
+  CH_EV_LINK_UP = 1, /* an authenticated connection to the peer is there (a new one supersedes the old) */
+  CH_EV_LINK_DOWN,
+  CH_EV_MESSAGE,   /* msg: a decoded message for this channel from its peer */
+  CH_EV_PAY,       /* ops: new PAY operations, accepted all or none */
+  CH_EV_CLOSE,     /* leave together: shutdown, then Close */
+  CH_EV_CHALLENGE, /* leave alone: open the challenge window with L */
+  CH_EV_CHAIN,     /* view: the chain's view of this channel changed */
+  CH_EV_TICK,      /* time has passed, or a block arrived: look at deadlines */
+  CH_EV_FREEZE,    /* the caller knows or suspects that memory was lost (restored copy, clone) */
+} ch_event_kind;
+
+typedef struct ch_event {
+  ch_event_kind kind;
+  union {
+    const ch_msg *msg;
+    struct {
+      const ch_op *ops;
+      size_t n;
+    } pay;
+    const ch_chain_view *view;
+  } u;
+} ch_event;
+
+/* --- Effects ------------------------------------------------------------------------------------ */
+
+typedef enum ch_payment_status {
+  CH_PAYMENT_PENDING = 1, /* accepted here; durable, will be proposed */
+  CH_PAYMENT_SETTLED = 2, /* in the latest co-signed state, or executed on chain */
+  CH_PAYMENT_FAILED = 3,  /* can never be enforced */
+} ch_payment_status;
+
+typedef enum ch_effect_kind {
+  CH_FX_SEND = 1,   /* send `bytes` to the peer, if connected; after the barrier */
+  CH_FX_TX,         /* have the Adjudicator called; after the barrier; once per key */
+  CH_FX_PAYMENT,    /* a payment was made, settled, failed or received: a row, in the barrier */
+  CH_FX_HISTORY,    /* something happened to the channel: a row, in the barrier */
+  CH_FX_DISCONNECT, /* the peer broke the protocol or must reconnect: close the connection, after the barrier */
+} ch_effect_kind;
+
+typedef struct ch_effect {
+  ch_effect_kind kind;
+  union {
+    struct {
+      uint8_t *bytes; /* owned by the effects */
+      size_t len;
+      ch_msg_type type;
+    } send;
+    struct {
+      ch_hash key; /* keccak256(id, epoch, kind, version): the same wish has the same key */
+      ch_tx tx;
+      ch_amount value; /* native coin to send along */
+    } tx;
+    struct {
+      bool incoming;
+      ch_payment_status status;
+      ch_op op;
+      uint16_t epoch;
+      uint64_t version; /* the co-signed version that settled it, else 0 */
+      uint32_t index;   /* its place in that version */
+      ch_err reason;    /* FAILED */
+    } payment;
+    struct {
+      ch_phase from, to;
+      uint64_t version;
+      char cause[120];
+    } history;
+    struct {
+      ch_err code;
+      char text[120];
+    } disconnect;
+  } u;
+} ch_effect;
+
+typedef struct ch_effects {
+  ch_effect *v;
+  size_t n, cap;
+  bool durable; /* the next channel differs from the last durable one: write it */
+} ch_effects;
+/* Frees what the effects own; the struct is zeroed and can be used again. Zero-initialise before first use. */
+CH_API void ch_effects_clear(ch_effects *fx);
+
+/* --- Opening ------------------------------------------------------------------------------------ */
+
+/* What the opener asks for. */
+typedef struct ch_terms {
+  ch_chain chain;
+  ch_pubkey peer; /* node id */
+  ch_addr payout; /* my payout address */
+  ch_addr asset;
+  uint32_t challenge_period;
+  ch_amount bond;
+  ch_amount deposit_mine, deposit_peer;
+} ch_terms;
+
+/* A request that is under way: small, in memory only, no money at stake yet. */
+typedef struct ch_opening {
+  ch_terms terms;
+  ch_hash nonce; /* fresh random bytes from the caller; also the request's id on the wire */
+} ch_opening;
+
+/* The opener's first message. Fill `opening` first; *fx receives one SEND. */
+CH_API ch_err ch_open_request(const ch_opening *opening, const ch_signer *signer, ch_effects *fx) CH_MUST_CHECK;
+
+/* The other side's answer. The caller has checked the request's terms against its policy; `nonce` is fresh random.
+ * Gives a channel in phase OPENING and one SEND. `peer` is the authenticated node id. CH_ERR_TERMS if the request is
+ * for another chain or its terms are malformed. */
+CH_API ch_err ch_open_answer(ch_channel **next, ch_effects *fx, const ch_env *env, const ch_msg *request,
+                             const ch_pubkey *peer, const ch_chain *chain, const ch_addr *payout, const ch_hash *nonce,
+                             const ch_signer *signer) CH_MUST_CHECK;
+
+/* The opener takes the answer: a channel in phase FUNDING and one SEND. CH_ERR_VIOLATION if it does not fit. */
+CH_API ch_err ch_open_finish(ch_channel **next, ch_effects *fx, const ch_env *env, const ch_opening *opening,
+                             const ch_msg *accept, const ch_signer *signer) CH_MUST_CHECK;
+
+/* --- The step ----------------------------------------------------------------------------------- */
+
+/* One event. On CH_OK *next is a new channel (the caller frees both it and, when done with it, `cur`), and the effects
+ * are appended to *fx, which must be empty. On any other return *next is NULL and *fx empty:
+ *   CH_ERR_VIOLATION, CH_ERR_FORMAT, CH_ERR_SIGNATURE  the peer's message is refused: report the error and disconnect
+ *   CH_ERR_STALE                    not now: the chain's head is too old; disconnect if it was a message
+ *   CH_ERR_PHASE, _FROZEN, _FUNDS, _QUEUE_FULL, _ARGUMENT  a command that is not possible now
+ *   CH_ERR_DOUBLE_SIGN, _SIGNER, _NO_MEMORY, _BUG  local trouble: quarantine the channel, keep the others going */
+CH_API ch_err ch_step(ch_channel **next, ch_effects *fx, const ch_channel *cur, const ch_env *env, const ch_event *ev,
+                      const ch_signer *signer) CH_MUST_CHECK;
+
+CH_API void ch_channel_free(ch_channel *c);
+
+/* --- Storage ------------------------------------------------------------------------------------ */
+
+/* The durable form (proto/protocol.md does not cover it; libchannel/src/record.proto does): everything but the
+ * connection and the queue of operations that no signature contains yet; those are the caller's rows
+ * with status PENDING. *out is malloc'ed. */
+CH_API ch_err ch_channel_encode(const ch_channel *c, uint8_t **out, size_t *len) CH_MUST_CHECK;
+
+/* The reverse, at start-up. `queue`: the pending operations of this channel in their order of acceptance; those that
+ * the record already contains (in an outstanding proposal) are matched by payment id and not queued twice. */
+CH_API ch_err ch_channel_decode(ch_channel **out, const uint8_t *in, size_t len, const ch_op *queue,
+                                size_t n_queue) CH_MUST_CHECK;
+
+/* --- Looking at a channel ------------------------------------------------------------------------ */
+
+/* What the channel waits for: X(SYMBOL, "name", "sentence"). */
+#define CH_WAITS(X)                                                                                                    \
+  X(NOTHING, "nothing", "Nothing: ready.")                                                                             \
+  X(CONFIRM, "confirm", "The opener's confirmation.")                                                                  \
+  X(DEPOSIT, "deposit", "The deposits to be confirmed on chain.")                                                      \
+  X(PEER, "peer", "The peer to connect.")                                                                              \
+  X(SYNC, "sync", "The peer to agree on the latest state.")                                                            \
+  X(ACCEPT, "accept", "The peer's signature on the latest proposal.")                                                  \
+  X(SHUTDOWN, "shutdown", "The peer to agree to the shutdown.")                                                        \
+  X(CLOSE_SIGNATURE, "close_signature", "The peer's signature on Close.")                                              \
+  X(CLOSE_TX, "close_tx", "The closing transaction to be mined.")                                                      \
+  X(CHALLENGE_TX, "challenge_tx", "The challenge to be mined.")                                                        \
+  X(REFUTE_TX, "refute_tx", "The refutation to be mined.")                                                             \
+  X(WINDOW, "window", "The challenge window to end.")                                                                  \
+  X(SETTLE_TX, "settle_tx", "The settlement to be mined.")                                                             \
+  X(FINALITY, "finality", "The ending to become final.")                                                               \
+  X(CHAIN, "chain", "The chain to advance: its last block is too old.")                                                \
+  X(OPERATOR, "operator", "The operator: the channel is frozen.")
+
+typedef enum ch_wait {
+#define CH_WAIT_ENUM(sym, name, text) CH_WAIT_##sym,
+  CH_WAITS(CH_WAIT_ENUM)
+#undef CH_WAIT_ENUM
+} ch_wait;
+CH_API const char *ch_wait_name(ch_wait w);
+CH_API const char *ch_wait_text(ch_wait w);
+
+typedef struct ch_info {
+  ch_hash id;
+  ch_params params;
+  ch_pubkey peer;
+  uint8_t side; /* mine */
+  ch_phase phase;
+  uint16_t epoch;
+  uint64_t version; /* of L */
+  ch_net net;
+  ch_net contribution[2]; /* confirmed */
+  ch_amount deposit[2];   /* agreed at open */
+  ch_amount balance_mine, balance_peer;
+  ch_amount spendable; /* what a new payment may use: balance less pending payments */
+  ch_amount pending;   /* in payments that are not settled yet */
+  uint64_t highest_signed;
+  ch_hash highest_digest;
+  uint64_t outstanding; /* 0: none */
+  uint32_t queued;
+  bool connected, synced, frozen;
+  char freeze_reason[120];
+  ch_wait wait;
+  uint64_t wait_until; /* chain seconds; 0: no deadline */
+  bool sealed;         /* section 5: any lie about this position forfeits the liar's bond */
+  bool ended;
+  ch_amount paid[2]; /* ended: what the chain paid out */
+  uint64_t ended_version;
+} ch_info;
+CH_API void ch_channel_info(const ch_channel *c, const ch_env *env, ch_info *out);
+
+/* The id, without a copy of everything. Valid as long as `c`. */
+CH_API const ch_hash *ch_channel_id_of(const ch_channel *c);
+CH_API const ch_pubkey *ch_channel_peer(const ch_channel *c);
+
+/* The latest co-signed state as it stands (version 0 if none); for tests, towers and backups. */
+CH_API void ch_channel_latest(const ch_channel *c, ch_state *state, ch_outcome *outcome, ch_sig sig[2]);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
