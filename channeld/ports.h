@@ -1,0 +1,268 @@
+/* ports.h - where the daemon's parts meet. A port never includes another port: net, store, l1 and api know only
+ * this file, channeld/util and libchannel's public headers; the core (node, worker, sender, commands) joins them.
+ *
+ * Each port is a vtable: `ctx` is the port's own object, passed first to every function. "Listener" functions are given
+ * to a port by the core; they only enqueue, never block, and may be called from the port's threads.
+ */
+#ifndef CHANNELD_PORTS_H
+#define CHANNELD_PORTS_H
+
+#include <jansson.h>
+
+#include "channel/channel.h"
+
+/* ------------------------------------------------------------------------------------------------
+ * Transport: authenticated, encrypted, ordered messages between nodes (proto/protocol.md, section 8)
+ * ------------------------------------------------------------------------------------------------ */
+
+/* A connection's number: unique in the process, increasing; 0 is none. */
+typedef uint64_t cd_conn;
+
+typedef struct cd_net_listener {
+  void *ctx;
+  /* A connection is authenticated. An older one to the same node is closed first: its `down` has come before. */
+  void (*up)(void *ctx, cd_conn conn, const ch_pubkey *node, bool inbound, const char *address);
+  /* One whole message (type and body). The bytes are the listener's to free(). Returns false if its queue is full now:
+   * the message is taken all the same, but nothing more is read from this connection until resume(). */
+  bool (*message)(void *ctx, cd_conn conn, uint8_t *bytes, size_t len);
+  /* The last call for a connection. `reason` is a sentence. */
+  void (*down)(void *ctx, cd_conn conn, const ch_pubkey *node, const char *reason);
+  /* An attempt to connect failed; it goes on trying. `reason` is a sentence. */
+  void (*failed)(void *ctx, const ch_pubkey *node, const char *address, const char *reason);
+} cd_net_listener;
+
+typedef struct cd_net_ops {
+  /* Starts accepting on "host:port" (port 0: any; `bound`, 64 bytes, receives the real address). */
+  ch_err (*listen)(void *ctx, const char *address, char *bound, char *why, size_t why_len);
+  /* Keeps a connection to `node` at "host:port" from now on, reconnecting with jitter, until forget(). */
+  ch_err (*connect)(void *ctx, const ch_pubkey *node, const char *address);
+  void (*forget)(void *ctx, const ch_pubkey *node);
+  /* Queues one message; `bytes` becomes the port's. False (and freed) if the connection is gone or its queue is full,
+   * in which case the connection is closed: the protocol recovers on reconnect. Any thread. */
+  bool (*send)(void *ctx, cd_conn conn, uint8_t *bytes, size_t len);
+  /* Closes after what is queued has been sent (within a bound). Any thread. */
+  void (*close)(void *ctx, cd_conn conn, const char *reason);
+  void (*resume)(void *ctx, cd_conn conn);
+  /* Closes everything, joins all threads; no listener call after it returns. */
+  void (*stop)(void *ctx);
+} cd_net_ops;
+
+typedef struct cd_net {
+  void *ctx;
+  const cd_net_ops *ops;
+} cd_net;
+
+/* ------------------------------------------------------------------------------------------------
+ * Store: what must not be lost. One transaction for each unit, grouped commits (architecture: barrier)
+ * ------------------------------------------------------------------------------------------------ */
+
+/* One call for the L1 as the sender keeps it: adapter-encoded, with its progress. */
+typedef enum cd_tx_status {
+  CD_TX_QUEUED = 1, /* wanted, not signed yet */
+  CD_TX_SENT = 2,   /* signed bytes stored, then broadcast */
+  CD_TX_MINED = 3,  /* in a block, not final */
+  CD_TX_DONE = 4,   /* final, succeeded */
+  CD_TX_FAILED = 5, /* final, reverted; or refused for good */
+} cd_tx_status;
+
+typedef struct cd_tx_row {
+  ch_hash key;
+  ch_hash channel; /* zero for wallet transfers */
+  int kind;        /* a ch_tx_kind; 0 for wallet transfers */
+  ch_amount value;
+  uint8_t *data; /* adapter-encoded call */
+  size_t data_len;
+  cd_tx_status status;
+  bool has_nonce;
+  uint64_t nonce;
+  uint8_t *raw; /* signed bytes, from SENT on */
+  size_t raw_len;
+  ch_hash hash; /* of raw */
+  uint64_t block;
+  char error[200];
+  uint64_t updated; /* chain seconds */
+} cd_tx_row;
+void cd_tx_row_clear(cd_tx_row *row); /* frees data and raw */
+
+/* What one event changes: all of it or nothing. The worker fills it and gives it away with commit(). */
+typedef struct cd_unit {
+  struct cd_unit *next; /* the store's */
+  unsigned shard;
+  ch_hash channel;
+  ch_pubkey peer;
+  uint8_t *record; /* encoded channel; NULL: unchanged */
+  size_t record_len;
+  int phase; /* for lists */
+  uint64_t now;
+  ch_effects fx;  /* PAYMENT, HISTORY become rows; SEND, DISCONNECT are kept for done() */
+  cd_tx_row *txs; /* new calls, inserted as QUEUED unless their key is there and not FAILED */
+  size_t n_txs;
+  /* Called on the commit thread when the unit is durable (ok), or when it will never be (!ok: its transaction failed,
+   * or an earlier one of its shard did and the shard has not been reset). Owns the unit from then on. */
+  void (*done)(struct cd_unit *unit, bool ok);
+  void *done_ctx;
+} cd_unit;
+
+/* A payment as it is listed. */
+typedef struct cd_payment {
+  int64_t seq; /* increasing in order of acceptance */
+  ch_hash channel;
+  bool incoming;
+  char id[CH_PAYMENT_ID_MAX + 1];
+  ch_amount amount;
+  ch_payment_status status;
+  uint16_t epoch;
+  uint64_t version;
+  uint32_t index;
+  ch_err reason;
+  uint64_t created, updated; /* chain seconds */
+} cd_payment;
+
+typedef struct cd_payment_filter {
+  const ch_hash *channel; /* NULL: all */
+  const char *id;         /* NULL: all */
+  int direction;          /* 0 all, 1 outgoing, 2 incoming */
+  int status;             /* 0 all, or a ch_payment_status */
+  int64_t after;          /* seq above this */
+  unsigned limit;         /* 1..1000 */
+  bool newest_first;      /* then `after` means seq below this, 0: from the end */
+} cd_payment_filter;
+
+typedef struct cd_history {
+  int64_t seq;
+  uint64_t time; /* chain seconds */
+  int from, to;  /* phases */
+  uint64_t version;
+  char cause[120];
+} cd_history;
+
+typedef struct cd_store_ops {
+  /* Group commit: takes the unit, returns at once; blocks only while the queue is at its bound. Units of one shard
+   * become durable in order. */
+  void (*commit)(void *ctx, cd_unit *unit);
+  /* After a failed commit of a shard all its units fail until the worker, having dropped its memory, calls this. */
+  void (*reset)(void *ctx, unsigned shard);
+  /* Waits until everything given so far is durable or failed. */
+  void (*flush)(void *ctx);
+
+  /* Reading; any thread. A callback returns false to stop. CH_ERR_BUG if the database cannot be read. */
+  ch_err (*channels)(void *ctx, bool (*each)(void *arg, const ch_hash *id, const uint8_t *record, size_t len),
+                     void *arg);
+  ch_err (*channel)(void *ctx, const ch_hash *id, uint8_t **record, size_t *len); /* CH_ERR_UNKNOWN_CHANNEL */
+  ch_err (*pending)(void *ctx, const ch_hash *channel, ch_op **ops, size_t *n);   /* PENDING outgoing, in order */
+  ch_err (*payments)(void *ctx, const cd_payment_filter *f, bool (*each)(void *arg, const cd_payment *p), void *arg);
+  ch_err (*history)(void *ctx, const ch_hash *channel, int64_t after, unsigned limit,
+                    bool (*each)(void *arg, const cd_history *h), void *arg);
+
+  /* The sender's rows, and small facts of the node (peers' addresses): durable on return. */
+  ch_err (*txs)(void *ctx, bool unfinished_only, bool (*each)(void *arg, const cd_tx_row *row), void *arg);
+  ch_err (*tx_put)(void *ctx, const cd_tx_row *row);                         /* inserts or updates by key */
+  ch_err (*peer_put)(void *ctx, const ch_pubkey *node, const char *address); /* NULL address: removes */
+  ch_err (*peers)(void *ctx, bool (*each)(void *arg, const ch_pubkey *node, const char *address), void *arg);
+
+  void (*close)(void *ctx); /* flushes, joins the commit thread, closes */
+} cd_store_ops;
+
+typedef struct cd_store {
+  void *ctx;
+  const cd_store_ops *ops;
+} cd_store;
+
+/* ------------------------------------------------------------------------------------------------
+ * L1: a chain
+ * ------------------------------------------------------------------------------------------------ */
+
+typedef struct cd_head {
+  uint64_t number, time; /* the last block processed */
+  ch_hash hash;
+  uint64_t final_number, final_time; /* deep enough to count */
+} cd_head;
+
+typedef struct cd_l1_listener {
+  void *ctx;
+  /* A new head has been processed. Comes after the views that belong to it. */
+  void (*head)(void *ctx, const cd_head *head);
+  /* The view of a watched channel changed (also called once after watch()). */
+  void (*view)(void *ctx, const ch_hash *id, const ch_chain_view *view);
+} cd_l1_listener;
+
+typedef enum cd_sent {
+  CD_SENT_OK = 1,    /* in the node's pool or mined */
+  CD_SENT_KNOWN,     /* it had it already */
+  CD_SENT_NONCE_LOW, /* that nonce is used */
+  CD_SENT_REFUSED,   /* for good, as these bytes: see why */
+  CD_SENT_RETRY,     /* no answer, or a passing fault */
+} cd_sent;
+
+typedef struct cd_receipt {
+  enum { CD_RECEIPT_NONE = 0, CD_RECEIPT_OK, CD_RECEIPT_REVERTED } status;
+  uint64_t block;
+  bool final;
+  char error[200];
+} cd_receipt;
+
+typedef struct cd_l1_ops {
+  const char *name; /* "dev", "evm" */
+  ch_err (*chain)(void *ctx, ch_chain *out);
+  /* The clock to use: chain seconds. */
+  uint64_t (*now)(void *ctx);
+  /* This node's account. */
+  ch_err (*address)(void *ctx, ch_addr *out);
+  ch_err (*balance)(void *ctx, const ch_addr *who, const ch_addr *asset, ch_amount *out);
+  /* Encodes a call of the Adjudicator, or a plain transfer, as the adapter's own bytes (malloc'ed). */
+  ch_err (*encode_call)(void *ctx, const ch_tx *tx, uint8_t **data, size_t *len);
+  ch_err (*encode_transfer)(void *ctx, const ch_addr *to, const ch_addr *asset, ch_amount amount, uint8_t **data,
+                            size_t *len);
+  /* The account's next unused nonce at the head. */
+  ch_err (*nonce)(void *ctx, uint64_t *out);
+  ch_err (*sign)(void *ctx, uint64_t nonce, ch_amount value, const uint8_t *data, size_t len, uint8_t **raw,
+                 size_t *raw_len, ch_hash *hash);
+  cd_sent (*broadcast)(void *ctx, const uint8_t *raw, size_t len, char why[200]);
+  ch_err (*receipt)(void *ctx, const ch_hash *hash, cd_receipt *out);
+  /* Starts following the chain; calls the listener from a thread of its own until stop(). */
+  ch_err (*start)(void *ctx, const cd_l1_listener *listener);
+  void (*watch)(void *ctx, const ch_hash *id);
+  void (*unwatch)(void *ctx, const ch_hash *id);
+  /* Looks at the chain now rather than at the next poll. */
+  void (*poke)(void *ctx);
+  void (*stop)(void *ctx);
+  /* Only for chains made for tests, else NULL. */
+  ch_err (*faucet)(void *ctx, const ch_addr *to, const ch_addr *asset, ch_amount amount);
+  ch_err (*mine)(void *ctx, unsigned blocks);
+  ch_err (*warp)(void *ctx, uint64_t seconds);
+  ch_err (*reorg)(void *ctx, unsigned depth, bool drop_transactions);
+} cd_l1_ops;
+
+typedef struct cd_l1 {
+  void *ctx;
+  const cd_l1_ops *ops;
+} cd_l1;
+
+/* ------------------------------------------------------------------------------------------------
+ * Commands: what the faces (HTTP API, later others) may ask of the node
+ * ------------------------------------------------------------------------------------------------ */
+
+/* Classes of failure, so that a face can choose its status (HTTP: in parentheses). */
+typedef enum cd_class {
+  CD_OK = 0,      /* 200 */
+  CD_ACCEPTED,    /* 202: under way, not finished when the wait was over */
+  CD_BAD_REQUEST, /* 400 */
+  CD_NOT_FOUND,   /* 404 */
+  CD_CONFLICT,    /* 409: not possible in the present state, or the id was used for something else */
+  CD_BUSY,        /* 429: a queue is full, try again */
+  CD_INTERNAL,    /* 500: our bug */
+  CD_BAD_GATEWAY, /* 502: the peer or the chain node refused or failed */
+  CD_UNAVAILABLE, /* 503: not now: peer not connected, chain stale, stopping */
+} cd_class;
+
+/* Called exactly once, from any thread. `body` (owned by the receiver) is the result, or on failure
+ * {"code": "stable_name", "message": "what happened", "hint": "what to do"}. */
+typedef void (*cd_reply_fn)(void *ctx, cd_class cls, json_t *body);
+
+typedef struct cd_commands {
+  void *ctx;
+  /* `method` is a name from proto/openapi.yaml's operationIds; `args` an object, owned by the callee. */
+  void (*call)(void *ctx, const char *method, json_t *args, cd_reply_fn reply, void *reply_ctx);
+} cd_commands;
+
+#endif
