@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# install.sh BUILD_DIR: an installed libchannel serves a program that knows only `pkg-config libchannel`.
+set -euo pipefail
+build=$1
+prefix=$(mktemp -d)
+trap 'rm -rf "$prefix"' EXIT
+
+result() { # NAME COMMAND...: runs the command, prints a line of TAP
+  local name=$1 output
+  shift
+  if output=$("$@" 2>&1); then
+    echo "ok $name"
+  else
+    echo "not ok $name"
+    while read -r line; do echo "# $line"; done <<<"$output"
+  fi
+}
+
+meson install -C "$build" --no-rebuild --quiet --destdir "$prefix"
+config=$(find "$prefix" -name libchannel.pc)
+libraries=$(dirname "$(dirname "$config")")
+PKG_CONFIG_PATH=$(dirname "$config")
+export PKG_CONFIG_PATH
+
+flags() { # the tree lies in a folder that is not its prefix
+  pkg-config --define-variable=prefix="$prefix$(pkg-config --variable=prefix libchannel)" "$@" libchannel
+}
+
+{
+  for header in "$(flags --variable=includedir)"/channel/*.h; do echo "#include <channel/$(basename "$header")>"; done
+  echo 'int main(void) { return ch_err_name(CH_OK) == 0; }'
+} >"$prefix/program.c"
+
+compile() { # OUTPUT LINK-FLAGS...
+  local output=$1
+  shift
+  # shellcheck disable=SC2046 # the flags are words
+  gcc -std=c17 -Wall -Wextra -Werror "$prefix/program.c" $(flags --cflags) "$@" -o "$output"
+}
+
+linked_to_soname() {
+  readelf -d "$prefix/shared" | grep -q 'NEEDED.*\[libchannel\.so\.0\]'
+}
+
+# shellcheck disable=SC2046 # the flags are words
+result "a program compiles with the installed headers and libchannel.so" compile "$prefix/shared" $(flags --libs)
+result "the program names libchannel.so.0" linked_to_soname
+result "the program runs" env LD_LIBRARY_PATH="$libraries" "$prefix/shared"
+# shellcheck disable=SC2046 # the flags are words
+result "a program links libchannel.a with pkg-config --static" compile "$prefix/static" "$libraries/libchannel.a" \
+  $(flags --static --libs | sed 's/-lchannel\b//')
+result "the statically linked program runs" "$prefix/static"
+echo "1..5"

@@ -1,0 +1,260 @@
+"""Runs the stages of scripts/test and counts their results.
+
+Everything that is run prints TAP (`ok NAME`, `not ok NAME`, `# detail`): cmocka programs, the simulator, the rules and
+the end-to-end scripts alike. The only exceptions, a compiler and clang-tidy, count as one check each by exit status.
+"""
+import concurrent.futures
+import dataclasses
+import glob
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+CHECK = os.path.join(ROOT, "tests", "check")
+BASE = os.path.abspath(os.path.join(ROOT, os.environ.get("BUILD_DIR", "build")))
+CPUS = os.cpu_count() or 1
+RESULT = re.compile(r"(not )?ok\b")
+PLAN = re.compile(r"1\.\.(\d+)\b")
+SHOWN = 60  # lines of a failed job's output that are worth reading
+
+
+@dataclasses.dataclass
+class Job:
+    name: str
+    argv: list
+    env: dict = dataclasses.field(default_factory=dict)
+    tap: bool = True
+    timeout: float = 300
+
+
+@dataclasses.dataclass
+class Build:
+    """A build folder: `build` itself, or `build-KIND` with another compiler or a sanitizer."""
+
+    kind: str
+    compiler: str = "gcc"
+    options: tuple = ()
+    env: dict = dataclasses.field(default_factory=dict)
+    slower: int = 1  # how much longer a test may take here
+
+    @property
+    def dir(self):
+        return BASE if self.kind == "gcc" else f"{BASE}-{self.kind}"
+
+    def introspect(self, what):
+        return json.loads(subprocess.check_output(["meson", "introspect", f"--{what}", self.dir]))
+
+
+GCC = Build("gcc")
+CLANG = Build("clang", compiler="clang")
+ASAN = Build("asan", options=("-Db_sanitize=address,undefined",), slower=5, env={
+    "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1",
+    "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"})
+TSAN = Build("tsan", options=("-Db_sanitize=thread",), slower=10, env={
+    "TSAN_OPTIONS": f"halt_on_error=1:second_deadlock_stack=1:suppressions={CHECK}/tsan.supp"})
+
+
+class Tally:
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+        self.broken = []
+        self.built = {}
+
+    def add(self, stage, job, passed, failed, skipped, seconds, output):
+        self.passed += passed
+        self.failed += failed
+        self.skipped += skipped
+        mark = "FAILED" if failed else "ok"
+        skips = f", {skipped} skipped" if skipped else ""
+        print(f"  {mark:6} {job.name}  ({passed} passed, {failed} failed{skips}, {seconds:.1f} s)", flush=True)
+        if failed:
+            self.broken.append(f"{stage}: {job.name}")
+            print("\n".join("    | " + line for line in explain(output, job.tap)), flush=True)
+
+
+def explain(output, tap):
+    """The part of a failed job's output that says why: what follows each `not ok`, and the last lines."""
+    lines = output.splitlines()
+    if not tap:
+        return lines[-SHOWN:]
+    kept, inside = [], False
+    for line in lines:
+        result = RESULT.match(line)
+        inside = bool(result[1]) if result else inside
+        if inside or not line.startswith(("ok", "#", "1..")):
+            kept.append(line)
+    return kept[:SHOWN] or lines[-SHOWN:]
+
+
+def count(output, status):
+    """(passed, failed, skipped) of a TAP output; what the program hides by dying counts as one failure."""
+    passed = failed = skipped = 0
+    for line in output.splitlines():
+        result = RESULT.match(line)
+        if result and "# SKIP" in line.upper():
+            skipped += 1
+        elif result and result[1]:
+            failed += 1
+        elif result:
+            passed += 1
+    planned = sum(int(n) for n in re.findall(r"^" + PLAN.pattern, output, re.M))
+    seen = passed + failed + skipped
+    if (planned and planned != seen) or (status != 0 and failed == 0) or seen == 0:
+        failed += 1
+    return passed, failed, skipped
+
+
+def execute(job):
+    """Runs one job in a fresh folder and in a process group of its own, so that nothing stays behind."""
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="channel-test-", ignore_cleanup_errors=True) as folder:
+        env = {**os.environ, "CMOCKA_MESSAGE_OUTPUT": "TAP", "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": folder, **job.env}
+        with tempfile.TemporaryFile() as log:
+            process = subprocess.Popen(job.argv, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=log,
+                                       stderr=subprocess.STDOUT, start_new_session=True)
+            try:
+                status, note = process.wait(job.timeout), ""
+            except subprocess.TimeoutExpired:
+                status, note = -1, f"\nno end after {job.timeout:.0f} s"
+            stop_group(process)
+            log.seek(0)
+            output = log.read().decode(errors="replace") + note
+    if status:
+        output += f"\nexit status {status}"
+    counts = count(output, status) if job.tap else (int(status == 0), int(status != 0), 0)
+    return counts, time.monotonic() - started, output
+
+
+def stop_group(process):
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+
+
+def run(tally, stage, jobs):
+    """Runs the jobs, as many at a time as there are processors."""
+    with concurrent.futures.ThreadPoolExecutor(CPUS) as pool:
+        futures = {pool.submit(execute, job): job for job in jobs}
+        for future in concurrent.futures.as_completed(futures):
+            counts, seconds, output = future.result()
+            tally.add(stage, futures[future], *counts, seconds, output)
+
+
+def build(tally, stage, kind):
+    """Builds a folder once per run. True if that worked."""
+    if kind.dir not in tally.built:
+        configured = os.path.exists(os.path.join(kind.dir, "build.ninja"))
+        setup = ["meson", "setup", kind.dir, ROOT, *kind.options]
+        command = ["sh", "-c", '"$@" && ninja -C "$0"', kind.dir, *(["true"] if configured else setup)]
+        failures = tally.failed
+        run(tally, stage, [Job(f"build with {kind.kind}", command, {"CC": kind.compiler}, tap=False, timeout=1800)])
+        tally.built[kind.dir] = tally.failed == failures
+    return tally.built[kind.dir]
+
+
+def missing(name, sentence):
+    """A job that fails: a stage without its subject must not pass."""
+    return [Job(name, ["sh", "-c", 'echo "not ok $0"; echo "# $1"', name, sentence])]
+
+
+def rules(_quick):
+    return [Job("rules", [sys.executable, f"{CHECK}/rules.py", ROOT, BASE]),
+            Job("rules can fail", [sys.executable, f"{CHECK}/rules_test.py"]),
+            Job("install", [f"{CHECK}/install.sh", BASE])]
+
+
+def unit(kind):
+    tests = [t for t in kind.introspect("tests") if any(s.split(":")[-1] == "unit" for s in t["suite"])]
+    jobs = [Job(t["name"], t["cmd"], {**kind.env, **t["env"]}, timeout=t["timeout"] * kind.slower) for t in tests]
+    return jobs or missing("unit", "no test of suite 'unit' in tests/meson.build")
+
+
+def simulate(kind, quick):
+    programs = [t["filename"][0] for t in kind.introspect("targets") if t["name"] == "sim" and t["type"] == "executable"]
+    if not programs:
+        return missing("sim", "no executable 'sim' in tests/meson.build")
+    seeds = int(os.environ.get("SIM_SEEDS", 200 if quick else 4000)) // kind.slower
+    share = max(1, seeds // CPUS)
+    return [Job(f"sim {share} seeds from {first}", [programs[0], "--seeds", str(share), "--from", str(first)], kind.env,
+                timeout=1200) for first in range(0, share * CPUS, share)]
+
+
+def end_to_end(kind):
+    scripts = sorted(glob.glob(f"{ROOT}/tests/e2e/test_*.py") + glob.glob(f"{ROOT}/tests/e2e/test_*.sh"))
+    interpreter = {".py": sys.executable, ".sh": "bash"}
+    return [Job(os.path.basename(s), [interpreter[s[-3:]], s], {**kind.env, "BUILD_DIR": kind.dir},
+                timeout=300 * kind.slower) for s in scripts] or missing("e2e", "no tests/e2e/test_*.py or test_*.sh")
+
+
+def tidy(_quick):
+    with open(os.path.join(CLANG.dir, "compile_commands.json")) as file:
+        entries = json.load(file)
+    sources = sorted({os.path.normpath(os.path.join(e["directory"], e["file"])) for e in entries})
+    ours = [s for s in sources if s.startswith((f"{ROOT}/libchannel/src/", f"{ROOT}/channeld/"))]
+    return [Job(os.path.relpath(s, ROOT), ["clang-tidy", "--quiet", "-p", CLANG.dir, s], tap=False) for s in ours]
+
+
+def fresh(_quick):
+    return [Job("fresh", [f"{CHECK}/fresh.sh"], timeout=1800)]
+
+
+# name: (what it shows, the build it needs, its jobs, part of the default run)
+STAGES = {
+    "rules": ("include directions, symbols, headers, format, sizes, scripts, install", GCC, rules, True),
+    "unit": ("unit tests", GCC, lambda quick: unit(GCC), True),
+    "sim": ("the two-party simulator, SIM_SEEDS seeds", GCC, lambda quick: simulate(GCC, quick), True),
+    "e2e": ("real daemons, tests/e2e/test_*", GCC, lambda quick: end_to_end(GCC), True),
+    "san": ("unit tests and simulator with ASan and UBSan", ASAN, lambda quick: unit(ASAN) + simulate(ASAN, quick), True),
+    "clang": ("a build without warnings with Clang, and its unit tests", CLANG, lambda quick: unit(CLANG), True),
+    "tidy": ("clang-tidy over library and daemon", CLANG, tidy, True),
+    "tsan": ("unit tests with ThreadSanitizer", TSAN, lambda quick: unit(TSAN), True),
+    "san-e2e": ("the daemons of e2e with ASan and UBSan", ASAN, lambda quick: end_to_end(ASAN), False),
+    "tsan-e2e": ("the daemons of e2e with ThreadSanitizer", TSAN, lambda quick: end_to_end(TSAN), False),
+    "fresh": ("demo and quick tests inside a minimal Debian (root)", None, fresh, False),
+}
+QUICK = ["rules", "unit", "sim"]
+
+
+def usage():
+    print("usage: scripts/test [quick | STAGE...]\n\nstages (* in the default run):")
+    for name, (text, _, _, default) in STAGES.items():
+        print(f"  {'*' if default else ' '} {name:9} {text}")
+
+
+def main(names):
+    if any(n in ("-h", "--help") for n in names):
+        usage()
+        return 0
+    quick = names == ["quick"]
+    names = QUICK if quick else names or [n for n, stage in STAGES.items() if stage[3]]
+    unknown = [n for n in names if n not in STAGES]
+    if unknown:
+        print(f"test: there is no stage '{unknown[0]}'; scripts/test --help lists them", file=sys.stderr)
+        return 2
+    tally = Tally()
+    for name in names:
+        text, kind, jobs, _ = STAGES[name]
+        print(f"== {name}: {text}", flush=True)
+        started, passed, failed = time.monotonic(), tally.passed, tally.failed
+        if kind is None or build(tally, name, kind):
+            run(tally, name, jobs(quick))
+        seconds = time.monotonic() - started
+        print(f"== {name}: {tally.passed - passed} passed, {tally.failed - failed} failed, {seconds:.1f} s\n", flush=True)
+    for job in tally.broken:
+        print(f"failed  {job}")
+    if tally.skipped:
+        print(f"{tally.skipped} skipped" + ("" if os.environ.get("VECTORS_DIR") else " (VECTORS_DIR is not set)"))
+    print(f"{tally.passed} passed, {tally.failed} failed")
+    return 1 if tally.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
