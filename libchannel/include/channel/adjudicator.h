@@ -4,6 +4,12 @@
  * against the Solidity contract. It decides over one channel's slots at a time: the caller loads the slots, calls
  * ch_adj_apply on a copy, and, on CH_OK, stores the new slots, moves the money named in the result and logs the event.
  * On any error nothing has changed (the transaction reverts). Pure, thread-safe, no ownership.
+ *
+ * Boundaries: a time limit still belongs to those it limits. `validUntil` and the deadline are inclusive: a refutation
+ * is taken while now <= deadline, a settlement while now > deadline, so that exactly one of them is possible at any
+ * time. An ending pays side 0, side 1, then the bond (to the challenger's payout, or to the other side's if forfeited),
+ * leaves out payments of zero, and leaves all slots zero but the epoch, one higher. At the last epoch it stays: that
+ * epoch never holds money, as deposits revert, and an ending must never revert for a limit.
  */
 #ifndef CHANNEL_ADJUDICATOR_H
 #define CHANNEL_ADJUDICATOR_H
@@ -61,14 +67,15 @@ typedef struct ch_tx {
       ch_amount amount;
     } deposit;
     struct {
-      ch_close close;
-      ch_sig sig[2];
+      ch_close close; /* close.id is not looked at: tx->id stands in its place */
+      ch_sig sig[2];  /* side i's is ignored if the sender is payout[i]: sending is consent */
     } close;
     struct {
-      ch_challenge challenge;
+      ch_challenge challenge; /* as with close, tx->id stands in the place of challenge.id */
       ch_hash salt;
-      ch_sig sig[2];        /* of the state; ignored for version 0 */
-      ch_sig challenge_sig; /* of the challenger; not needed if the sender is its signer or payout */
+      ch_sig sig[2]; /* of the state; ignored for version 0 */
+      ch_sig
+          challenge_sig; /* of signer[side]; ignored, as is validUntil, if the sender is signer[side] or payout[side] */
     } challenge;
     struct {
       uint16_t epoch;

@@ -33,15 +33,17 @@ typedef struct ch_params {
 /* The version 0 of an epoch means "nothing moved" and needs no signature. */
 #define CH_VERSION_NONE 0
 
-/* paramsHash = keccak256(abi.encode(chainId, adjudicator, Params without asset)). */
+/* paramsHash = keccak256(abi.encode(chainId, adjudicator, signer0, signer1, payout0, payout1, challengePeriod, bond,
+ * tag)): nine words. Everything but the asset, which the id adds. */
 CH_API void ch_params_hash(ch_hash *out, const ch_chain *chain, const ch_params *p);
 /* id = keccak256(paramsHash || asset20). */
 CH_API void ch_channel_id(ch_hash *out, const ch_hash *params_hash, const ch_addr *asset);
 /* CH_OK if the parameters are well-formed: signers non-zero and distinct, payouts non-zero, bond below 2^96. */
 CH_API ch_err ch_params_check(const ch_params *p) CH_MUST_CHECK;
 
-/* The secrets that the two parties share, from their node keys' ECDH secret and both open nonces.
- * `salt` becomes public in a challenge; `blind_key` never does. Source: section 2. */
+/* The secrets that the two parties share: HKDF-SHA256 (RFC 5869, 32 bytes each) with ikm = `ecdh` (of their node
+ * keys), salt = nonce[0] || nonce[1] (by side), info = "channel/salt" for `salt` and "channel/blind" for `blind_key`.
+ * `salt` becomes public in a challenge; `blind_key` never does: wipe both when done. Source: section 2. */
 CH_API void ch_channel_secrets(ch_hash *salt, ch_secret *blind_key, const ch_secret *ecdh, const ch_hash nonce[2]);
 
 /* What a version of the channel says, in clear: how much has moved from side 0 to side 1, and which
@@ -52,13 +54,15 @@ typedef struct ch_outcome {
   ch_hash blind;
 } ch_outcome;
 
-/* blind = HKDF(blind_key, epoch, version): makes the outcome hash of a small net unguessable. */
+/* blind = HMAC-SHA256(key = blind_key, "channel/outcome" || epoch (2 bytes) || version (8 bytes)), both big-endian:
+ * makes the outcome hash of a small net unguessable. One HMAC, as every update needs it. */
 CH_API void ch_blind(ch_hash *out, const ch_secret *blind_key, uint16_t epoch, uint64_t version);
 /* outcomeHash = keccak256(abi.encode(net, locksHash, blind)). */
 CH_API void ch_outcome_hash(ch_hash *out, const ch_outcome *o);
 
 /* p0 = clamp(contribution0 - net, 0, total), p1 = total - p0, with total = contribution0 + contribution1.
- * Contributions may be negative one by one; their sum never is (else CH_ERR_BUG). Source: section 3. */
+ * Contributions may be negative one by one; their sum never is (else CH_ERR_BUG). `net` beyond what moved money can be
+ * is clamped, never refused. Source: section 3. */
 CH_API ch_err ch_payouts(ch_amount out[2], const ch_net contribution[2], ch_net net) CH_MUST_CHECK;
 
 /* --- What is signed ----------------------------------------------------------------------------- */
@@ -97,7 +101,11 @@ typedef struct ch_open_statement {
 
 /* EIP-712 domain separator: name "StateChannel", version "1", chainId, verifyingContract. */
 CH_API void ch_domain(ch_hash *out, const ch_chain *chain);
-/* EIP-712 digests: keccak256(0x1901 || domain || hashStruct). The type strings stand in protocol.md, section 3. */
+/* EIP-712 digests: keccak256(0x1901 || domain || hashStruct). The types (section 3):
+ *   State(bytes32 id,uint16 epoch,uint64 version,bytes32 outcomeHash)
+ *   Close(bytes32 id,uint16 epoch,int112 net,uint40 validUntil)
+ *   Challenge(bytes32 id,uint16 epoch,uint8 side,uint64 version,bytes32 outcomeHash,uint40 validUntil)
+ *   OpenStatement(bytes32 id,bytes32 paramsHash,uint8 side,address signer,bytes32 peerNode) */
 CH_API void ch_state_digest(ch_hash *out, const ch_hash *domain, const ch_state *s);
 CH_API void ch_close_digest(ch_hash *out, const ch_hash *domain, const ch_close *c);
 CH_API void ch_challenge_digest(ch_hash *out, const ch_hash *domain, const ch_challenge *c);
