@@ -9,8 +9,7 @@ cd "$(dirname "$0")/../.."
 command=${1:-scripts/demo && scripts/test quick}
 
 fail() {
-  echo "not ok fresh"
-  echo "# fresh: $*"
+  echo "fresh: $*" >&2
   exit 1
 }
 
@@ -47,7 +46,7 @@ mirror=$(awk -v suite="$suite" '$2 == suite { print $1; exit }' <<<"$mirrors")
 root=$(mktemp -d --tmpdir="${FRESH_DIR:-/var/tmp}" channel-fresh.XXXXXX)
 trap 'rm -rf --one-file-system "$root"' EXIT
 
-echo "# fresh: debootstrap $suite from ${mirror:=http://deb.debian.org/debian}"
+echo "fresh: debootstrap $suite from ${mirror:=http://deb.debian.org/debian}"
 proxy=$(apt-config dump Acquire::http::Proxy | sed -n 's/.*"\(.*\)";/\1/p')
 [ -z "$proxy" ] || export http_proxy=${http_proxy:-$proxy}
 debootstrap --variant=minbase "$suite" "$root" "$mirror" >"$root.log" 2>&1 || {
@@ -77,8 +76,7 @@ for name in http_proxy https_proxy no_proxy HTTPS_PROXY SSL_CERT_FILE CURL_CA_BU
   [ -z "${!name:-}" ] || keep+=("$name=${!name}")
 done
 if env -i "${keep[@]}" "${vectors[@]}" FRESH_ROOT="$root" \
-  unshare --mount --pid --fork --kill-child bash "$PWD/tests/check/fresh.sh" "$command" | sed -u 's/^/# /'; then
-  echo "ok fresh"
+  unshare --mount --pid --fork --kill-child bash "$PWD/tests/check/fresh.sh" "$command" | sed -u 's/^/    /'; then
   echo "fresh: ok"
 else
   fail "the command failed inside, see above"

@@ -1,7 +1,7 @@
 """Runs the stages of scripts/test and counts their results.
 
 Everything that is run prints TAP (`ok NAME`, `not ok NAME`, `# detail`): cmocka programs, the simulator, the rules and
-the end-to-end scripts alike. The only exceptions, a compiler and clang-tidy, count as one check each by exit status.
+the end-to-end scripts alike. Only a compiler, clang-tidy and fresh.sh do not: each run counts as one check, by exit status.
 """
 import concurrent.futures
 import dataclasses
@@ -30,6 +30,7 @@ class Job:
     argv: list
     env: dict = dataclasses.field(default_factory=dict)
     tap: bool = True
+    live: bool = False  # print what it prints at once
     timeout: float = 300
 
 
@@ -79,10 +80,11 @@ class Tally:
 
 
 def explain(output, tap):
-    """The part of a failed job's output that says why: what follows each `not ok`, and the last lines."""
+    """The part of a failed job's output that says why: what follows each `not ok`, or the first error."""
     lines = output.splitlines()
     if not tap:
-        return lines[-SHOWN:]
+        first = next((i for i, line in enumerate(lines) if re.search(r"FAILED:|ERROR:|error:", line)), -SHOWN)
+        return lines[first:][:SHOWN]
     kept, inside = [], False
     for line in lines:
         result = RESULT.match(line)
@@ -116,8 +118,9 @@ def execute(job):
     with tempfile.TemporaryDirectory(prefix="channel-test-", ignore_cleanup_errors=True) as folder:
         env = {**os.environ, "CMOCKA_MESSAGE_OUTPUT": "TAP", "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": folder, **job.env}
         with tempfile.TemporaryFile() as log:
-            process = subprocess.Popen(job.argv, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=log,
-                                       stderr=subprocess.STDOUT, start_new_session=True)
+            process = subprocess.Popen(job.argv, cwd=folder, env=env, stdin=subprocess.DEVNULL,
+                                       stdout=None if job.live else log, stderr=subprocess.STDOUT,
+                                       start_new_session=True)
             try:
                 status, note = process.wait(job.timeout), ""
             except subprocess.TimeoutExpired:
@@ -203,7 +206,7 @@ def tidy(_quick):
 
 
 def fresh(_quick):
-    return [Job("fresh", [f"{CHECK}/fresh.sh"], timeout=1800)]
+    return [Job("fresh", [f"{CHECK}/fresh.sh"], tap=False, live=True, timeout=3600)]
 
 
 # name: (what it shows, the build it needs, its jobs, part of the default run)
