@@ -63,10 +63,10 @@ def parallel(function, items):
 
 # --- Include directions: proto <- libchannel <- ports of channeld <- channeld -----------------------------------------
 
-PURE_HEADERS = re.compile(r"(std(int|def|bool|lib|align|noreturn)|string|limits|inttypes|assert)\.h|secp256k1\w*\.h|"
+PURE_HEADERS = re.compile(r"(std(int|def|bool|lib|align|noreturn)|string|limits|inttypes|assert|endian)\.h|secp256k1\w*\.h|"
                           r"sodium(/\w+)?\.h|pb(_\w+)?\.h")
 PUBLIC_HEADERS = re.compile(r"(std(int|def|bool)|string|limits)\.h")
-SEARCHED = ("", "libchannel/include", "libchannel/src", "channeld", "proto", "tests")
+SEARCHED = ("", "libchannel/include", "libchannel/src", "channeld", "proto", "tests", "tests/support")
 MAY_INCLUDE = {
     "public": {"public"},
     "library": {"public", "library", "proto"},
