@@ -1,0 +1,103 @@
+/* close.c - leaving together: shutdown is co-signed first, then Close.
+ *
+ * Source: proto/protocol.md, section 4 ("Withdraw, Move and Close are operations too") and section 5 (close). */
+#include "internal.h"
+
+ch_err on_close_command(step *s) {
+  ch_channel *c = s->c;
+  if (c->frozen) return CH_ERR_FROZEN;
+  ch_phase p = phase_of(c);
+  if (p != CH_PHASE_OPEN && p != CH_PHASE_SHUTDOWN && p != CH_PHASE_CLOSING && p != CH_PHASE_DISPUTED)
+    return CH_ERR_PHASE;
+  if (c->close_wanted) return CH_OK;
+  c->close_wanted = true;
+  c->close.wanted = true;
+  s->fx->durable = true;
+  set_cause(s, "close asked for here");
+  if (p != CH_PHASE_OPEN) return CH_OK;
+  ch_op op = {.kind = CH_OP_SHUTDOWN};
+  return queue_append(c, &op, 1);
+}
+
+static bool may_close(const ch_channel *c) {
+  if (c->frozen || !ch_hash_is_zero(&c->latest.locks_hash)) return false;
+  ch_phase p = phase_of(c);
+  return p == CH_PHASE_SHUTDOWN || p == CH_PHASE_CLOSING || p == CH_PHASE_DISPUTED;
+}
+
+static ch_err send_close(step *s) {
+  ch_channel *c = s->c;
+  ch_msg m = {.type = CH_MSG_CLOSE, .id = c->id, .epoch = c->epoch};
+  m.u.close.net = c->close.net;
+  m.u.close.valid_until = c->close.valid_until;
+  m.u.close.sig = c->close.sig[c->me];
+  return fx_send(s->fx, &m);
+}
+
+/* Signs Close with L's net and sends the signature. */
+static ch_err sign_close(step *s, uint64_t valid_until) {
+  ch_channel *c = s->c;
+  if (!chain_fresh(s->env)) return CH_ERR_STALE;
+  ch_close what = {c->id, c->epoch, c->latest.net, valid_until};
+  ch_err err = s->signer->sign_close(s->signer->ctx, &c->close.sig[c->me], &c->chain, &c->nonce[c->me], &what);
+  if (err) return err;
+  if (c->close.valid_until != valid_until) c->close.have[them(c)] = false;
+  c->close.net = what.net;
+  c->close.valid_until = valid_until;
+  c->close.have[c->me] = true;
+  if (valid_until > c->close.mine_until) c->close.mine_until = valid_until;
+  s->fx->durable = true;
+  set_cause(s, "signed Close");
+  return send_close(s);
+}
+
+ch_err on_close_message(step *s, const ch_msg *m) {
+  ch_channel *c = s->c;
+  if (c->frozen) return CH_OK;
+  if (m->epoch != c->epoch || !c->link.synced) return CH_ERR_VIOLATION;
+  if (!may_close(c)) return CH_OK;
+  if (m->u.close.net.v != c->latest.net.v) return phase_of(c) == CH_PHASE_DISPUTED ? CH_OK : CH_ERR_VIOLATION;
+  uint64_t until = m->u.close.valid_until, now = s->env->now;
+  if (until <= now || until > now + CLOSE_VALIDITY + CLOCK_SKEW) return CH_ERR_VIOLATION;
+  ch_close what = {c->id, c->epoch, m->u.close.net, until};
+  ch_hash digest;
+  ch_close_digest(&digest, &c->domain, &what);
+  ch_err err = ch_verify(&digest, &m->u.close.sig, &c->params.signer[them(c)]);
+  if (err) return err;
+  if (!c->close.have[c->me] || c->close.valid_until != until) err = sign_close(s, until);
+  if (err) return err;
+  c->close.sig[them(c)] = m->u.close.sig;
+  c->close.have[them(c)] = true;
+  s->fx->durable = true;
+  set_cause(s, "both signed Close");
+  return CH_OK;
+}
+
+static ch_err submit_close(step *s) {
+  ch_channel *c = s->c;
+  ch_tx tx = {.kind = CH_TX_CLOSE, .id = c->id, .params = c->params};
+  tx.u.close.close = (ch_close){c->id, c->epoch, c->close.net, c->close.valid_until};
+  tx.u.close.sig[0] = c->close.sig[0];
+  tx.u.close.sig[1] = c->close.sig[1];
+  return fx_tx(s, &tx, c->close.valid_until, ch_amount_of(0));
+}
+
+ch_err pursue_close(step *s) {
+  ch_channel *c = s->c;
+  if (c->close.mine_until && s->env->final_time > c->close.mine_until) {
+    bool wanted = c->close.wanted;
+    memset(&c->close, 0, sizeof c->close);
+    c->close.wanted = wanted;
+    s->fx->durable = true;
+    set_cause(s, "Close expired unused");
+  }
+  if (!may_close(c)) return CH_OK;
+  if (c->close.have[0] && c->close.have[1]) {
+    bool overdue = s->env->now + CLOSE_VALIDITY >= c->close.valid_until + ENDING_GRACE;
+    return c->close.wanted || overdue ? submit_close(s) : CH_OK;
+  }
+  if (!c->close.wanted || !c->link.synced || !chain_fresh(s->env)) return CH_OK;
+  if (!c->close.have[c->me]) return sign_close(s, s->env->now + CLOSE_VALIDITY);
+  /* A new connection: the signature may have been lost with the old one. */
+  return s->cur->link.synced ? CH_OK : send_close(s);
+}

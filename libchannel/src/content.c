@@ -1,0 +1,107 @@
+/* content.c - what a version of the channel says, whether it is valid, and signing it.
+ *
+ * Source: proto/protocol.md, section 3 (contents and validity) and section 4 (rule 7, freshness). */
+#include "internal.h"
+
+void content_outcome(const ch_channel *c, uint64_t version, ch_net net, ch_outcome *out) {
+  memset(out, 0, sizeof *out);
+  out->net = net;
+  ch_blind(&out->blind, &c->blind_key, c->epoch, version);
+}
+
+void content_digest(const ch_channel *c, uint64_t version, ch_net net, ch_hash *outcome_hash, ch_hash *digest) {
+  ch_outcome outcome;
+  content_outcome(c, version, net, &outcome);
+  ch_outcome_hash(outcome_hash, &outcome);
+  ch_state state = {c->id, c->epoch, version, *outcome_hash};
+  ch_state_digest(digest, &c->domain, &state);
+}
+
+ch_err content_valid(const ch_channel *c, ch_net net) {
+  const ch_net *k = c->view.final.slots.contribution;
+  ch_net left;
+  ch_net minus = {-net.v};
+  ch_err err = ch_net_sum(&left, k[0], minus);
+  if (err) return err;
+  if (left.v < 0) return CH_ERR_FUNDS;
+  err = ch_net_sum(&left, k[1], net);
+  if (err) return err;
+  return left.v < 0 ? CH_ERR_FUNDS : CH_OK;
+}
+
+bool content_known(const ch_channel *c, uint64_t version, ch_net *net) {
+  *net = ch_net_of(0);
+  if (version == CH_VERSION_NONE) return true;
+  if (version == c->latest.version) {
+    *net = c->latest.net;
+    return true;
+  }
+  if (c->out.kind != OUT_NONE && version == c->out.version) {
+    *net = c->out.net;
+    return true;
+  }
+  if (version == c->old.version) {
+    *net = c->old.net;
+    return true;
+  }
+  return false;
+}
+
+bool chain_fresh(const ch_env *env) {
+  return env->head_time != 0 && env->now <= env->head_time + env->freshness;
+}
+
+bool may_sign_state(const ch_channel *c) {
+  if (c->frozen) return false;
+  ch_phase p = phase_of(c);
+  return p == CH_PHASE_FUNDING || p == CH_PHASE_OPEN || p == CH_PHASE_SHUTDOWN;
+}
+
+ch_err sign_content(step *s, uint64_t version, ch_net net, ch_sig *sig) {
+  ch_channel *c = s->c;
+  if (!chain_fresh(s->env)) return CH_ERR_STALE;
+  if (c->frozen) return CH_ERR_FROZEN;
+  if (version <= c->highest.version) return CH_ERR_DOUBLE_SIGN;
+  ch_hash digest;
+  ch_sign_state request = {
+      .chain = c->chain, .key_nonce = c->nonce[c->me], .params = c->params, .side = c->me, .base = c->latest.version};
+  content_outcome(c, version, net, &request.outcome);
+  request.state = (ch_state){.id = c->id, .epoch = c->epoch, .version = version};
+  ch_outcome_hash(&request.state.outcome_hash, &request.outcome);
+  ch_state_digest(&digest, &c->domain, &request.state);
+  ch_err err = s->signer->sign_state(s->signer->ctx, sig, &request);
+  if (err) return err;
+  c->highest.version = version;
+  c->highest.digest = digest;
+  s->fx->durable = true;
+  return CH_OK;
+}
+
+ch_err verify_peer(step *s, uint64_t version, ch_net net, const ch_sig *sig) {
+  ch_channel *c = s->c;
+  ch_hash outcome_hash, digest;
+  content_digest(c, version, net, &outcome_hash, &digest);
+  ch_err err = ch_verify(&digest, sig, &c->params.signer[them(c)]);
+  if (err) return err;
+  if (version > c->proof.version) {
+    c->proof.version = version;
+    c->proof.outcome_hash = outcome_hash;
+    c->proof.sig = *sig;
+    s->fx->durable = true;
+  }
+  return CH_OK;
+}
+
+ch_err freeze(step *s, const char *reason) {
+  ch_channel *c = s->c;
+  if (c->frozen) return CH_OK;
+  c->frozen = true;
+  size_t n = strlen(reason);
+  if (n >= sizeof c->freeze_reason) n = sizeof c->freeze_reason - 1;
+  memcpy(c->freeze_reason, reason, n);
+  c->freeze_reason[n] = 0;
+  c->link.synced = false;
+  s->fx->durable = true;
+  ch_phase p = phase_of(c);
+  return fx_history(s->fx, p, p, c->latest.version, c->freeze_reason);
+}

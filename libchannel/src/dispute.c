@@ -1,0 +1,193 @@
+/* dispute.c - what the chain shows, and leaving alone: deposit, challenge, refute, settle.
+ *
+ * Source: proto/protocol.md, sections 4 and 5. Wishes are level-triggered: as long as the chain does not show what is
+ * wanted, each look at it gives the same TX effect with the same key, so a reorganisation or a lost transaction heals.
+ */
+#include "internal.h"
+
+#include <stdio.h>
+
+static ch_err want_deposit(step *s) {
+  ch_channel *c = s->c;
+  const ch_adj_slots *head = &c->view.head.slots;
+  if (phase_of(c) != CH_PHASE_FUNDING && phase_of(c) != CH_PHASE_OPEN) return CH_OK;
+  if (!c->heard || c->frozen || !c->deposit[c->me].v || head->contribution[c->me].v) return CH_OK;
+  ch_tx tx = {.kind = CH_TX_DEPOSIT, .id = c->id, .params = c->params};
+  tx.u.deposit.params_hash = c->params_hash;
+  tx.u.deposit.asset = c->params.asset;
+  tx.u.deposit.side = c->me;
+  tx.u.deposit.epoch = c->epoch;
+  tx.u.deposit.amount = c->deposit[c->me];
+  ch_amount value = ch_addr_is_zero(&c->params.asset) ? c->deposit[c->me] : ch_amount_of(0);
+  return fx_tx(s, &tx, 0, value);
+}
+
+/* Signs Challenge for L as it is now. */
+static ch_err sign_challenge(step *s) {
+  ch_channel *c = s->c;
+  if (!chain_fresh(s->env)) return CH_ERR_STALE;
+  ch_challenge what = {.id = c->id,
+                       .epoch = c->epoch,
+                       .side = c->me,
+                       .version = c->latest.version,
+                       .valid_until = s->env->now + CHALLENGE_VALIDITY};
+  ch_hash digest;
+  if (what.version) content_digest(c, what.version, c->latest.net, &what.outcome_hash, &digest);
+  ch_err err = s->signer->sign_challenge(s->signer->ctx, &c->challenge_sig, &c->chain, &c->nonce[c->me], &what);
+  if (err) return err;
+  c->challenge_until = what.valid_until;
+  c->challenge_version = what.version;
+  s->fx->durable = true;
+  return CH_OK;
+}
+
+ch_err on_challenge_command(step *s) {
+  ch_channel *c = s->c;
+  const ch_net *k = c->view.head.slots.contribution;
+  if (c->frozen) return CH_ERR_FROZEN;
+  ch_phase p = phase_of(c);
+  if (p == CH_PHASE_DISPUTED) return CH_OK;
+  if (p != CH_PHASE_FUNDING && p != CH_PHASE_OPEN && p != CH_PHASE_SHUTDOWN && p != CH_PHASE_CLOSING)
+    return CH_ERR_PHASE;
+  if (k[0].v + k[1].v <= 0) return CH_ERR_PHASE; /* no money in it */
+  set_cause(s, "challenge asked for here");
+  return sign_challenge(s);
+}
+
+static ch_err want_challenge(step *s) {
+  ch_channel *c = s->c;
+  if (!c->challenge_until || c->view.head.slots.disputed) return CH_OK;
+  if (s->env->final_time > c->challenge_until) {
+    c->challenge_until = 0;
+    s->fx->durable = true;
+    set_cause(s, "challenge expired unused");
+    return CH_OK;
+  }
+  /* L may have grown by an accept that came after the signature; then the signed version is no longer L. */
+  if (c->challenge_version != c->latest.version) {
+    ch_err err = sign_challenge(s);
+    if (err) return err == CH_ERR_STALE ? CH_OK : err;
+  }
+  ch_tx tx = {.kind = CH_TX_CHALLENGE, .id = c->id, .params = c->params};
+  ch_hash digest;
+  ch_challenge *what = &tx.u.challenge.challenge;
+  *what = (ch_challenge){.id = c->id,
+                         .epoch = c->epoch,
+                         .side = c->me,
+                         .version = c->challenge_version,
+                         .valid_until = c->challenge_until};
+  if (what->version) content_digest(c, what->version, c->latest.net, &what->outcome_hash, &digest);
+  tx.u.challenge.salt = c->salt;
+  tx.u.challenge.sig[0] = c->latest.sig[0];
+  tx.u.challenge.sig[1] = c->latest.sig[1];
+  tx.u.challenge.challenge_sig = c->challenge_sig;
+  return fx_tx(s, &tx, what->version, c->params.bond);
+}
+
+static ch_err want_refute(step *s) {
+  ch_channel *c = s->c;
+  ch_tx tx = {.kind = CH_TX_REFUTE, .id = c->id, .params = c->params};
+  ch_hash digest;
+  tx.u.refute.epoch = c->epoch;
+  tx.u.refute.version = c->latest.version;
+  content_digest(c, c->latest.version, c->latest.net, &tx.u.refute.outcome_hash, &digest);
+  tx.u.refute.sig[0] = c->latest.sig[0];
+  tx.u.refute.sig[1] = c->latest.sig[1];
+  return fx_tx(s, &tx, c->latest.version, ch_amount_of(0));
+}
+
+static ch_err want_settle(step *s, const ch_adj_slots *d) {
+  ch_channel *c = s->c;
+  bool mine = (d->flags & CH_ADJ_CHALLENGER) == c->me || (d->flags & CH_ADJ_FORFEIT);
+  if (!mine && s->env->head_time <= d->deadline + ENDING_GRACE) return CH_OK;
+  ch_tx tx = {.kind = CH_TX_SETTLE, .id = c->id, .params = c->params};
+  tx.u.settle.epoch = c->epoch;
+  ch_net net;
+  if (!content_known(c, d->version, &net)) return CH_OK;
+  if (d->version) content_outcome(c, d->version, net, &tx.u.settle.outcome);
+  return fx_tx(s, &tx, d->version, ch_amount_of(0));
+}
+
+static ch_err answer_dispute(step *s) {
+  ch_channel *c = s->c;
+  const ch_adj_slots *d = &c->view.head.slots;
+  if (!d->disputed || d->epoch != c->epoch) return CH_OK;
+  ch_net net;
+  ch_hash outcome, digest;
+  bool known = content_known(c, d->version, &net);
+  if (known && d->version) {
+    content_digest(c, d->version, net, &outcome, &digest);
+    known = ch_hash_eq(&outcome, &d->outcome_hash);
+  }
+  if (!known && d->version >= c->latest.version)
+    return freeze(s, "the chain shows a state signed by us that is not in our data: memory was lost");
+  if (s->env->head_time > d->deadline) return want_settle(s, d);
+  return d->version < c->latest.version ? want_refute(s) : CH_OK;
+}
+
+/* The ending is final: what waited was either in the executed content, or can never be enforced (section 4, rule 6). */
+static ch_err account_ending(step *s) {
+  ch_channel *c = s->c;
+  if (c->accounted || phase_of(c) != CH_PHASE_CLOSED) return CH_OK;
+  const ch_onchain *f = &c->view.final;
+  uint64_t executed = f->has_ended && f->ended.kind == CH_ADJ_SETTLED ? f->ended.version : 0;
+  for (size_t i = 0; i < c->n_out + c->n_queue; i++) {
+    const ch_op *op = &c->ops[i];
+    bool in = executed && op->version == executed;
+    ch_err err = fx_payment(s->fx, op, false, in ? CH_PAYMENT_SETTLED : CH_PAYMENT_FAILED, c->epoch, in ? executed : 0,
+                            i, in ? CH_OK : CH_ERR_PHASE);
+    if (err) return err;
+  }
+  c->n_out = c->n_queue = 0;
+  memset(&c->out, 0, sizeof c->out);
+  c->accounted = true;
+  s->fx->durable = true;
+  return CH_OK;
+}
+
+ch_err pursue_chain(step *s) {
+  ch_channel *c = s->c;
+  ch_err err = account_ending(s);
+  if (err || !c->agreed || c->view.head.slots.epoch != c->epoch) return err;
+  err = want_deposit(s);
+  if (!err) err = want_challenge(s);
+  return err ? err : answer_dispute(s);
+}
+
+static void describe_view(step *s, const ch_chain_view *was, const ch_chain_view *is) {
+  char text[120], n0[CH_MONEY_STR], n1[CH_MONEY_STR];
+  const ch_adj_slots *a = &was->head.slots, *b = &is->head.slots;
+  const ch_net *k = is->final.slots.contribution;
+  if (is->final.slots.epoch > was->final.slots.epoch)
+    set_cause(s, "the ending is final");
+  else if (b->epoch > a->epoch) {
+    const ch_adj_event *e = &is->head.ended;
+    bool settled = is->head.has_ended && e->kind == CH_ADJ_SETTLED;
+    snprintf(text, sizeof text, settled ? "settled on chain with version %llu" : "closed on chain",
+             (unsigned long long)e->version);
+    set_cause(s, text);
+  } else if (b->disputed && !a->disputed) {
+    snprintf(text, sizeof text, "challenge on chain by %s with version %llu",
+             (b->flags & CH_ADJ_CHALLENGER) == s->c->me ? "us" : "the peer", (unsigned long long)b->version);
+    set_cause(s, text);
+  } else if (b->disputed && b->version != a->version) {
+    snprintf(text, sizeof text, "refuted on chain with version %llu", (unsigned long long)b->version);
+    set_cause(s, text);
+  } else if (a->epoch > b->epoch || (a->disputed && !b->disputed)) {
+    set_cause(s, "the chain was reorganised");
+  } else if (memcmp(k, was->final.slots.contribution, 2 * sizeof *k) != 0) {
+    snprintf(text, sizeof text, "confirmed deposits: %s and %s", ch_net_str(n0, k[0]), ch_net_str(n1, k[1]));
+    set_cause(s, text);
+  }
+}
+
+ch_err on_view(step *s, const ch_chain_view *view) {
+  ch_channel *c = s->c;
+  const ch_net *k = view->final.slots.contribution;
+  bool funds_changed = memcmp(k, c->view.final.slots.contribution, 2 * sizeof *k) != 0;
+  if (memcmp(&c->view, view, sizeof *view) != 0) s->fx->durable = true;
+  describe_view(s, &c->view, view);
+  c->view = *view;
+  if (c->agreed && (k[0].v || k[1].v)) c->opened = true;
+  return funds_changed && c->link.synced ? send_funds(s) : CH_OK;
+}

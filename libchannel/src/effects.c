@@ -1,0 +1,104 @@
+/* effects.c - the list of effects of one step. */
+#include "internal.h"
+
+#include <stdlib.h>
+
+static ch_effect *fx_add(ch_effects *fx, ch_effect_kind kind) {
+  if (fx->n == fx->cap) {
+    size_t cap = fx->cap ? 2 * fx->cap : 4;
+    ch_effect *v = (ch_effect *)realloc(fx->v, cap * sizeof *v);
+    if (!v) return NULL;
+    fx->v = v;
+    fx->cap = cap;
+  }
+  ch_effect *e = &fx->v[fx->n++];
+  memset(e, 0, sizeof *e);
+  e->kind = kind;
+  return e;
+}
+
+void ch_effects_clear(ch_effects *fx) {
+  for (size_t i = 0; i < fx->n; i++)
+    if (fx->v[i].kind == CH_FX_SEND) free(fx->v[i].u.send.bytes);
+  free(fx->v);
+  memset(fx, 0, sizeof *fx);
+}
+
+ch_err fx_send(ch_effects *fx, const ch_msg *msg) {
+  uint8_t *bytes;
+  size_t len;
+  ch_err err = ch_msg_encode(msg, &bytes, &len);
+  if (err) return err;
+  ch_effect *e = fx_add(fx, CH_FX_SEND);
+  if (!e) {
+    free(bytes);
+    return CH_ERR_NO_MEMORY;
+  }
+  e->u.send.bytes = bytes;
+  e->u.send.len = len;
+  e->u.send.type = msg->type;
+  return CH_OK;
+}
+
+ch_err fx_tx(step *s, const ch_tx *tx, uint64_t version, ch_amount value) {
+  ch_effect *e = fx_add(s->fx, CH_FX_TX);
+  if (!e) return CH_ERR_NO_MEMORY;
+  uint8_t buf[32 + 2 + 1 + 8];
+  memcpy(buf, tx->id.b, 32);
+  buf[32] = (uint8_t)(s->c->epoch >> 8);
+  buf[33] = (uint8_t)s->c->epoch;
+  buf[34] = (uint8_t)tx->kind;
+  for (int i = 0; i < 8; i++)
+    buf[35 + i] = (uint8_t)(version >> (56 - 8 * i));
+  ch_keccak256(&e->u.tx.key, buf, sizeof buf);
+  e->u.tx.tx = *tx;
+  e->u.tx.value = value;
+  return CH_OK;
+}
+
+ch_err fx_payment(ch_effects *fx, const ch_op *op, bool incoming, ch_payment_status status, uint16_t epoch,
+                  uint64_t version, size_t index, ch_err reason) {
+  if (op->kind != CH_OP_PAY) return CH_OK;
+  ch_effect *e = fx_add(fx, CH_FX_PAYMENT);
+  if (!e) return CH_ERR_NO_MEMORY;
+  e->u.payment.incoming = incoming;
+  e->u.payment.status = status;
+  e->u.payment.op = *op;
+  e->u.payment.epoch = epoch;
+  e->u.payment.version = version;
+  e->u.payment.index = (uint32_t)index;
+  e->u.payment.reason = reason;
+  fx->durable = true;
+  return CH_OK;
+}
+
+/* Copies as much of `text` as fits. */
+static void copy_text(char *out, size_t size, const char *text) {
+  size_t n = strlen(text);
+  if (n >= size) n = size - 1;
+  memcpy(out, text, n);
+  out[n] = 0;
+}
+
+ch_err fx_history(ch_effects *fx, ch_phase from, ch_phase to, uint64_t version, const char *cause) {
+  ch_effect *e = fx_add(fx, CH_FX_HISTORY);
+  if (!e) return CH_ERR_NO_MEMORY;
+  e->u.history.from = from;
+  e->u.history.to = to;
+  e->u.history.version = version;
+  copy_text(e->u.history.cause, sizeof e->u.history.cause, cause);
+  fx->durable = true;
+  return CH_OK;
+}
+
+ch_err fx_disconnect(ch_effects *fx, ch_err code, const char *text) {
+  ch_effect *e = fx_add(fx, CH_FX_DISCONNECT);
+  if (!e) return CH_ERR_NO_MEMORY;
+  e->u.disconnect.code = code;
+  copy_text(e->u.disconnect.text, sizeof e->u.disconnect.text, text);
+  return CH_OK;
+}
+
+void set_cause(step *s, const char *text) {
+  copy_text(s->cause, sizeof s->cause, text);
+}

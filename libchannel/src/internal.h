@@ -1,0 +1,195 @@
+/* internal.h - what the engine's files share: the channel itself and the context of one step. */
+#ifndef CHANNEL_INTERNAL_H
+#define CHANNEL_INTERNAL_H
+
+#include "channel/channel.h"
+
+/* Longest validUntil that is signed or accepted, seconds ahead (protocol.md, section 4). */
+#define CLOSE_VALIDITY 3600u
+#define CHALLENGE_VALIDITY 86400u
+/* How much the two sides' clocks may differ when a validUntil is judged. */
+#define CLOCK_SKEW 300u
+/* Side 1 keeps an unconfirmed opening this long. */
+#define OPENING_EXPIRY 600u
+/* A side that did not start the ending leaves the transaction to the one that did for this long. */
+#define ENDING_GRACE 300u
+#define INSTANCES_KEPT 4
+/* Everything an honest party has signed lies within this distance of L (protocol.md, section 4). */
+#define SIGNED_DISTANCE 3
+
+typedef enum outstanding_kind { OUT_NONE, OUT_PROPOSAL, OUT_REFUSAL } outstanding_kind;
+
+/* What I have signed and wait to have countersigned. Its base is always L. */
+typedef struct outstanding {
+  outstanding_kind kind;
+  uint64_t version;
+  ch_net net;
+  ch_sig sig;
+  uint32_t refused_op; /* REFUSAL */
+  ch_err reason;
+} outstanding;
+
+/* A content of mine above L that I have since replaced: the peer can still countersign and enforce it. */
+typedef struct superseded {
+  uint64_t version; /* 0: none */
+  ch_net net;
+} superseded;
+
+typedef struct signed_mark {
+  uint64_t version;
+  ch_hash digest;
+} signed_mark;
+
+/* The highest signature of the peer that I hold, as evidence. */
+typedef struct evidence {
+  uint64_t version; /* 0: none */
+  ch_hash outcome_hash;
+  ch_sig sig;
+} evidence;
+
+/* Close as far as it is signed. */
+typedef struct closing {
+  bool wanted;          /* by me: I send it to the chain at once */
+  uint64_t valid_until; /* 0: none */
+  ch_net net;
+  bool have[2];
+  ch_sig sig[2];
+  uint64_t mine_until; /* latest validUntil of any Close I have signed: the channel is frozen until then */
+} closing;
+
+/* The connection: never stored, reset with every link. */
+typedef struct link {
+  bool up;
+  bool synced;    /* reestablish exchanged, same L: updates may flow */
+  bool wait_full; /* the peer is ahead: its full state must come first */
+  bool peer_frozen;
+  bool has_funds; /* the peer said what it sees confirmed */
+  ch_net peer_contribution[2];
+} link;
+
+struct ch_channel {
+  /* fixed at open */
+  ch_chain chain;
+  ch_params params;
+  ch_hash params_hash, id, domain; /* derived */
+  ch_hash nonce[2];                /* open nonces; nonce[me] names my channel key */
+  ch_hash salt;
+  ch_secret blind_key;
+  ch_pubkey peer;
+  uint8_t me;
+  ch_amount deposit[2]; /* agreed */
+  uint64_t created;
+  ch_sig open_sig[2]; /* open statements; [peer] is zero until it came */
+
+  /* facts */
+  bool agreed; /* both statements are there */
+  bool heard;  /* the peer has shown that it has stored the channel: money may go in */
+  bool opened; /* a contribution was confirmed */
+  bool abandoned;
+  bool shutdown; /* a SHUTDOWN is in L */
+  bool close_wanted;
+  bool frozen;
+  char freeze_reason[120];
+  uint16_t epoch;
+  ch_full_state latest; /* L; version 0: nothing moved */
+  uint64_t changed_at;  /* the version below which the content last differed from L's */
+  outstanding out;
+  superseded old;
+  signed_mark highest;
+  evidence proof;
+  closing close;
+  uint64_t challenge_until; /* my signed Challenge's validUntil; 0: none */
+  uint64_t challenge_version;
+  ch_sig challenge_sig;
+  ch_chain_view view;
+  bool accounted;                   /* the final ending has been worked into the payments */
+  ch_hash instance[INSTANCES_KEPT]; /* the peer's, newest first; zero: none */
+
+  link link;
+
+  /* ops[0 .. n_out) are in `out`, then n_queue wait. */
+  ch_op *ops;
+  size_t n_out, n_queue;
+};
+
+/* One step under way. */
+typedef struct step {
+  ch_channel *c; /* becomes `next` */
+  const ch_channel *cur;
+  const ch_env *env;
+  const ch_signer *signer;
+  ch_effects *fx;
+  ch_msg update; /* the one UPDATE this step sends: accept, and proposal or refusal */
+  char cause[120];
+} step;
+
+/* step.c */
+ch_channel *channel_clone(const ch_channel *c);
+void channel_derive(ch_channel *c); /* fills the derived fields */
+
+/* effects.c */
+ch_err fx_send(ch_effects *fx, const ch_msg *msg);
+ch_err fx_tx(step *s, const ch_tx *tx, uint64_t version, ch_amount value);
+ch_err fx_payment(ch_effects *fx, const ch_op *op, bool incoming, ch_payment_status status, uint16_t epoch,
+                  uint64_t version, size_t index, ch_err reason);
+ch_err fx_history(ch_effects *fx, ch_phase from, ch_phase to, uint64_t version, const char *cause);
+ch_err fx_disconnect(ch_effects *fx, ch_err code, const char *text);
+void set_cause(step *s, const char *text);
+
+/* phase.c */
+ch_phase phase_of(const ch_channel *c);
+bool phase_legal(ch_phase from, ch_phase to);
+ch_err invariant(const ch_channel *cur, const ch_channel *next);
+
+/* queue.c: the operations in `ops` */
+ch_err queue_append(ch_channel *c, const ch_op *ops, size_t n);
+void queue_remove(ch_channel *c, size_t index);
+void queue_requeue_out(ch_channel *c); /* the outstanding's operations go back to the head of the queue */
+ch_err queue_pending(const ch_channel *c, ch_amount *sum);
+
+/* content.c: what a version says, and signing it */
+void content_outcome(const ch_channel *c, uint64_t version, ch_net net, ch_outcome *out);
+void content_digest(const ch_channel *c, uint64_t version, ch_net net, ch_hash *outcome_hash, ch_hash *digest);
+/* Balances under `net` with confirmed contributions; CH_ERR_FUNDS if one is negative. */
+ch_err content_valid(const ch_channel *c, ch_net net);
+bool content_known(const ch_channel *c, uint64_t version, ch_net *net); /* 0, L, outstanding or superseded */
+bool chain_fresh(const ch_env *env);
+bool may_sign_state(const ch_channel *c);
+ch_err sign_content(step *s, uint64_t version, ch_net net, ch_sig *sig);
+/* Checks the peer's signature and keeps it as evidence if it is the highest. */
+ch_err verify_peer(step *s, uint64_t version, ch_net net, const ch_sig *sig);
+ch_err freeze(step *s, const char *reason);
+
+/* update.c */
+ch_err on_update(step *s, const ch_msg *m);
+ch_err adopt(step *s, const ch_sig *peer_sig); /* my outstanding is co-signed now */
+ch_err propose(step *s);
+void resend_outstanding(step *s);
+
+/* reestablish.c */
+ch_err on_link_up(step *s);
+ch_err on_reestablish(step *s, const ch_msg *m);
+ch_err on_full_state(step *s, const ch_msg *m);
+ch_err on_funds(step *s, const ch_msg *m);
+ch_err send_funds(step *s);
+ch_err send_reestablish(step *s);
+
+/* open.c */
+ch_err on_open_confirm(step *s, const ch_msg *m);
+ch_err send_open_confirm(step *s);
+
+/* close.c */
+ch_err on_close_command(step *s);
+ch_err on_close_message(step *s, const ch_msg *m);
+ch_err pursue_close(step *s);
+
+/* dispute.c */
+ch_err on_challenge_command(step *s);
+ch_err on_view(step *s, const ch_chain_view *view);
+ch_err pursue_chain(step *s);
+
+static inline uint8_t them(const ch_channel *c) {
+  return (uint8_t)(1 - c->me);
+}
+
+#endif

@@ -1,0 +1,61 @@
+/* phase.c - the phase of a channel, derived from facts; the legal transitions as a table; the invariant. */
+#include "internal.h"
+
+const char *ch_phase_name(ch_phase p) {
+  switch (p) {
+#define NAME(sym, name)                                                                                                \
+  case CH_PHASE_##sym: return name;
+    CH_PHASES(NAME)
+#undef NAME
+  }
+  return "unknown";
+}
+
+/* The strongest fact wins: what the chain has made final, then what it shows, then what was signed. */
+ch_phase phase_of(const ch_channel *c) {
+  if (c->abandoned) return CH_PHASE_ABANDONED;
+  if (!c->agreed) return CH_PHASE_OPENING;
+  if (c->view.final.slots.epoch > c->epoch) return CH_PHASE_CLOSED;
+  if (c->view.head.slots.epoch > c->epoch) return CH_PHASE_ENDING;
+  if (c->view.head.slots.disputed || c->challenge_until) return CH_PHASE_DISPUTED;
+  if (c->close.mine_until) return CH_PHASE_CLOSING;
+  if (c->shutdown) return CH_PHASE_SHUTDOWN;
+  return c->opened ? CH_PHASE_OPEN : CH_PHASE_FUNDING;
+}
+
+#define TO(p) (1u << CH_PHASE_##p)
+/* A reorganisation can take back what the head showed, so ENDING and DISPUTED lead back to every live phase; nothing
+ * leads out of CLOSED and ABANDONED. */
+#define LIVE (TO(FUNDING) | TO(OPEN) | TO(SHUTDOWN) | TO(CLOSING) | TO(DISPUTED) | TO(ENDING) | TO(CLOSED))
+static const uint32_t legal[] = {
+    [CH_PHASE_OPENING] = TO(OPENING) | TO(FUNDING) | TO(OPEN) | TO(ABANDONED),
+    [CH_PHASE_FUNDING] = TO(FUNDING) | TO(OPEN) | TO(DISPUTED) | TO(ENDING) | TO(CLOSED),
+    [CH_PHASE_OPEN] = TO(OPEN) | TO(SHUTDOWN) | TO(DISPUTED) | TO(ENDING) | TO(CLOSED),
+    [CH_PHASE_SHUTDOWN] = TO(SHUTDOWN) | TO(CLOSING) | TO(DISPUTED) | TO(ENDING) | TO(CLOSED),
+    [CH_PHASE_CLOSING] = TO(CLOSING) | TO(SHUTDOWN) | TO(OPEN) | TO(DISPUTED) | TO(ENDING) | TO(CLOSED),
+    [CH_PHASE_DISPUTED] = LIVE,
+    [CH_PHASE_ENDING] = LIVE,
+    [CH_PHASE_CLOSED] = TO(CLOSED),
+    [CH_PHASE_ABANDONED] = TO(ABANDONED),
+};
+
+bool phase_legal(ch_phase from, ch_phase to) {
+  return legal[from] >> to & 1;
+}
+
+/* What must hold between two channels that follow each other. A breach is our bug: the step is refused. */
+ch_err invariant(const ch_channel *cur, const ch_channel *next) {
+  const ch_channel *c = next;
+  uint64_t base = c->latest.version;
+  if (!phase_legal(phase_of(cur), phase_of(c))) return CH_ERR_BUG;
+  if (base < cur->latest.version || c->highest.version < cur->highest.version) return CH_ERR_BUG;
+  if (c->highest.version < base || c->highest.version > base + SIGNED_DISTANCE) return CH_ERR_BUG;
+  if (c->out.kind != OUT_NONE) {
+    if (c->out.version <= base || c->out.version > c->highest.version) return CH_ERR_BUG;
+    if (ch_version_side(c->out.version) != c->me) return CH_ERR_BUG;
+  }
+  if ((c->n_out != 0) != (c->out.kind == OUT_PROPOSAL)) return CH_ERR_BUG;
+  if (c->old.version && c->old.version <= base) return CH_ERR_BUG;
+  if (cur->frozen && c->highest.version != cur->highest.version) return CH_ERR_BUG;
+  return CH_OK;
+}

@@ -1,0 +1,41 @@
+/* queue.c - the operations of a channel: those in my outstanding proposal, then those that wait. */
+#include "internal.h"
+
+#include <stdlib.h>
+
+ch_err queue_append(ch_channel *c, const ch_op *ops, size_t n) {
+  if (c->n_queue + n > CH_MAX_QUEUE) return CH_ERR_QUEUE_FULL;
+  size_t have = c->n_out + c->n_queue;
+  ch_op *v = (ch_op *)realloc(c->ops, (have + n) * sizeof *v);
+  if (!v) return CH_ERR_NO_MEMORY;
+  memcpy(v + have, ops, n * sizeof *v);
+  for (size_t i = 0; i < n; i++)
+    v[have + i].version = 0;
+  c->ops = v;
+  c->n_queue += n;
+  return CH_OK;
+}
+
+void queue_remove(ch_channel *c, size_t index) {
+  size_t have = c->n_out + c->n_queue;
+  memmove(c->ops + index, c->ops + index + 1, (have - index - 1) * sizeof *c->ops);
+  if (index < c->n_out)
+    c->n_out--;
+  else
+    c->n_queue--;
+}
+
+void queue_requeue_out(ch_channel *c) {
+  c->n_queue += c->n_out;
+  c->n_out = 0;
+}
+
+ch_err queue_pending(const ch_channel *c, ch_amount *sum) {
+  *sum = ch_amount_of(0);
+  for (size_t i = 0; i < c->n_out + c->n_queue; i++) {
+    if (c->ops[i].kind != CH_OP_PAY) continue;
+    ch_err err = ch_amount_add(sum, *sum, c->ops[i].amount);
+    if (err) return err;
+  }
+  return CH_OK;
+}

@@ -1,0 +1,377 @@
+/* record.c - a channel as bytes for the store, and back. The layout is record.proto. */
+#include "internal.h"
+
+#include <pb_decode.h>
+#include <pb_encode.h>
+#include <stdlib.h>
+
+#include "record.pb.h"
+
+#define RECORD_FORMAT 1
+#define RECORD_MAX (1u << 20)
+
+#define PUT(field, value) memcpy((field), (value).b, sizeof(field))
+#define GET(value, field) memcpy((value).b, (field), sizeof(field))
+
+static void put_net(uint8_t out[16], ch_net n) {
+  uint8_t word[32];
+  ch_net_word(word, n);
+  memcpy(out, word + 16, 16);
+}
+
+static void put_amount(uint8_t out[16], ch_amount a) {
+  uint8_t word[32];
+  ch_amount_word(word, a);
+  memcpy(out, word + 16, 16);
+}
+
+static bool get_net(ch_net *out, const uint8_t in[16]) {
+  uint8_t word[32];
+  memset(word, in[0] & 0x80 ? 0xff : 0, 16);
+  memcpy(word + 16, in, 16);
+  return ch_net_from_word(out, word) == CH_OK;
+}
+
+static bool get_amount(ch_amount *out, const uint8_t in[16]) {
+  uint8_t word[32] = {0};
+  memcpy(word + 16, in, 16);
+  return ch_amount_from_word(out, word) == CH_OK;
+}
+
+/* --- The chain's view ---------------------------------------------------------------------------- */
+
+static void put_onchain(RecOnchain *r, const ch_onchain *o) {
+  const ch_adj_slots *s = &o->slots;
+  r->has_slots = true;
+  put_net(r->slots.contribution0, s->contribution[0]);
+  put_net(r->slots.contribution1, s->contribution[1]);
+  r->slots.withdraw_seq = s->withdraw_seq;
+  r->slots.epoch = s->epoch;
+  r->slots.disputed = s->disputed;
+  r->slots.version = s->version;
+  r->slots.challenged_version = s->challenged_version;
+  r->slots.deadline = s->deadline;
+  r->slots.flags = s->flags;
+  PUT(r->slots.outcome_hash, s->outcome_hash);
+  r->has_ended = o->has_ended;
+  if (!o->has_ended) return;
+  const ch_adj_event *e = &o->ended;
+  r->ended.kind = (uint32_t)e->kind;
+  r->ended.epoch = e->epoch;
+  r->ended.side = e->side;
+  put_amount(r->ended.amount, e->amount);
+  r->ended.version = e->version;
+  r->ended.deadline = e->deadline;
+  PUT(r->ended.salt, e->salt);
+  put_net(r->ended.net, e->net);
+  put_amount(r->ended.paid0, e->paid[0]);
+  put_amount(r->ended.paid1, e->paid[1]);
+  r->ended.forfeited = e->forfeited;
+}
+
+static bool get_event(ch_adj_event *e, const RecEvent *r, const ch_hash *id) {
+  if (r->kind < CH_ADJ_DEPOSITED || r->kind > CH_ADJ_SETTLED || r->epoch > UINT16_MAX || r->side > 1) return false;
+  e->kind = (ch_adj_event_kind)r->kind;
+  e->id = *id;
+  e->epoch = (uint16_t)r->epoch;
+  e->side = (uint8_t)r->side;
+  e->version = r->version;
+  e->deadline = r->deadline;
+  GET(e->salt, r->salt);
+  e->forfeited = r->forfeited;
+  return get_amount(&e->amount, r->amount) && get_net(&e->net, r->net) && get_amount(&e->paid[0], r->paid0) &&
+         get_amount(&e->paid[1], r->paid1);
+}
+
+static bool get_onchain(ch_onchain *o, const RecOnchain *r, const ch_hash *id) {
+  ch_adj_slots *s = &o->slots;
+  if (!r->has_slots || r->slots.epoch > UINT16_MAX || r->slots.flags > UINT8_MAX) return false;
+  if (r->slots.withdraw_seq > UINT16_MAX) return false;
+  s->withdraw_seq = (uint16_t)r->slots.withdraw_seq;
+  s->epoch = (uint16_t)r->slots.epoch;
+  s->disputed = r->slots.disputed;
+  s->version = r->slots.version;
+  s->challenged_version = r->slots.challenged_version;
+  s->deadline = r->slots.deadline;
+  s->flags = (uint8_t)r->slots.flags;
+  GET(s->outcome_hash, r->slots.outcome_hash);
+  o->has_ended = r->has_ended;
+  if (!get_net(&s->contribution[0], r->slots.contribution0)) return false;
+  if (!get_net(&s->contribution[1], r->slots.contribution1)) return false;
+  return !r->has_ended || get_event(&o->ended, &r->ended, id);
+}
+
+/* --- What was agreed at open ---------------------------------------------------------------------- */
+
+static void put_terms(Record *r, const ch_channel *c) {
+  const ch_params *p = &c->params;
+  r->chain_id = c->chain.chain_id;
+  PUT(r->adjudicator, c->chain.adjudicator);
+  PUT(r->signer0, p->signer[0]);
+  PUT(r->signer1, p->signer[1]);
+  PUT(r->payout0, p->payout[0]);
+  PUT(r->payout1, p->payout[1]);
+  PUT(r->asset, p->asset);
+  r->challenge_period = p->challenge_period;
+  put_amount(r->bond, p->bond);
+  PUT(r->tag, p->tag);
+  PUT(r->nonce0, c->nonce[0]);
+  PUT(r->nonce1, c->nonce[1]);
+  PUT(r->salt, c->salt);
+  PUT(r->blind_key, c->blind_key);
+  PUT(r->peer, c->peer);
+  r->me = c->me;
+  put_amount(r->deposit0, c->deposit[0]);
+  put_amount(r->deposit1, c->deposit[1]);
+  r->created = c->created;
+  PUT(r->open_sig0, c->open_sig[0]);
+  PUT(r->open_sig1, c->open_sig[1]);
+}
+
+static bool get_terms(ch_channel *c, const Record *r) {
+  ch_params *p = &c->params;
+  if (r->me > 1) return false;
+  c->chain.chain_id = r->chain_id;
+  GET(c->chain.adjudicator, r->adjudicator);
+  GET(p->signer[0], r->signer0);
+  GET(p->signer[1], r->signer1);
+  GET(p->payout[0], r->payout0);
+  GET(p->payout[1], r->payout1);
+  GET(p->asset, r->asset);
+  p->challenge_period = r->challenge_period;
+  GET(p->tag, r->tag);
+  GET(c->nonce[0], r->nonce0);
+  GET(c->nonce[1], r->nonce1);
+  GET(c->salt, r->salt);
+  GET(c->blind_key, r->blind_key);
+  GET(c->peer, r->peer);
+  c->me = (uint8_t)r->me;
+  c->created = r->created;
+  GET(c->open_sig[0], r->open_sig0);
+  GET(c->open_sig[1], r->open_sig1);
+  return get_amount(&p->bond, r->bond) && get_amount(&c->deposit[0], r->deposit0) &&
+         get_amount(&c->deposit[1], r->deposit1) && !ch_params_check(p);
+}
+
+/* --- What was signed ------------------------------------------------------------------------------ */
+
+static void put_signed(Record *r, const ch_channel *c) {
+  r->has_latest = true;
+  r->latest.version = c->latest.version;
+  put_net(r->latest.net, c->latest.net);
+  PUT(r->latest.sig0, c->latest.sig[0]);
+  PUT(r->latest.sig1, c->latest.sig[1]);
+  r->changed_at = c->changed_at;
+  r->has_out = c->out.kind != OUT_NONE;
+  r->out.kind = (uint32_t)c->out.kind;
+  r->out.version = c->out.version;
+  put_net(r->out.net, c->out.net);
+  PUT(r->out.sig, c->out.sig);
+  r->out.refused_op = c->out.refused_op;
+  r->out.reason = (uint32_t)c->out.reason;
+  r->old_version = c->old.version;
+  put_net(r->old_net, c->old.net);
+  r->highest_version = c->highest.version;
+  PUT(r->highest_digest, c->highest.digest);
+  r->proof_version = c->proof.version;
+  PUT(r->proof_outcome, c->proof.outcome_hash);
+  PUT(r->proof_sig, c->proof.sig);
+  r->has_close = true;
+  r->close.wanted = c->close.wanted;
+  r->close.valid_until = c->close.valid_until;
+  put_net(r->close.net, c->close.net);
+  r->close.have0 = c->close.have[0];
+  r->close.have1 = c->close.have[1];
+  PUT(r->close.sig0, c->close.sig[0]);
+  PUT(r->close.sig1, c->close.sig[1]);
+  r->close.mine_until = c->close.mine_until;
+  r->challenge_until = c->challenge_until;
+  r->challenge_version = c->challenge_version;
+  PUT(r->challenge_sig, c->challenge_sig);
+}
+
+static bool get_signed(ch_channel *c, const Record *r) {
+  if (!r->has_latest || !r->has_close || (r->has_out && r->out.kind > OUT_REFUSAL)) return false;
+  c->latest.version = r->latest.version;
+  GET(c->latest.sig[0], r->latest.sig0);
+  GET(c->latest.sig[1], r->latest.sig1);
+  c->changed_at = r->changed_at;
+  if (r->has_out) {
+    c->out.kind = (outstanding_kind)r->out.kind;
+    c->out.version = r->out.version;
+    GET(c->out.sig, r->out.sig);
+    c->out.refused_op = r->out.refused_op;
+    c->out.reason = (ch_err)r->out.reason;
+    if (!get_net(&c->out.net, r->out.net)) return false;
+  }
+  c->old.version = r->old_version;
+  c->highest.version = r->highest_version;
+  GET(c->highest.digest, r->highest_digest);
+  c->proof.version = r->proof_version;
+  GET(c->proof.outcome_hash, r->proof_outcome);
+  GET(c->proof.sig, r->proof_sig);
+  c->close.wanted = r->close.wanted;
+  c->close.valid_until = r->close.valid_until;
+  c->close.have[0] = r->close.have0;
+  c->close.have[1] = r->close.have1;
+  GET(c->close.sig[0], r->close.sig0);
+  GET(c->close.sig[1], r->close.sig1);
+  c->close.mine_until = r->close.mine_until;
+  c->challenge_until = r->challenge_until;
+  c->challenge_version = r->challenge_version;
+  GET(c->challenge_sig, r->challenge_sig);
+  return get_net(&c->latest.net, r->latest.net) && get_net(&c->old.net, r->old_net) &&
+         get_net(&c->close.net, r->close.net);
+}
+
+/* --- Facts ------------------------------------------------------------------------------------------ */
+
+enum {
+  AGREED = 1,
+  HEARD = 2,
+  OPENED = 4,
+  ABANDONED = 8,
+  SHUTDOWN = 16,
+  CLOSE_WANTED = 32,
+  FROZEN = 64,
+  ACCOUNTED = 128
+};
+
+static uint32_t facts_of(const ch_channel *c) {
+  return (c->agreed ? AGREED : 0u) | (c->heard ? HEARD : 0u) | (c->opened ? OPENED : 0u) |
+         (c->abandoned ? ABANDONED : 0u) | (c->shutdown ? SHUTDOWN : 0u) | (c->close_wanted ? CLOSE_WANTED : 0u) |
+         (c->frozen ? FROZEN : 0u) | (c->accounted ? ACCOUNTED : 0u);
+}
+
+static void set_facts(ch_channel *c, uint32_t f) {
+  c->agreed = f & AGREED;
+  c->heard = f & HEARD;
+  c->opened = f & OPENED;
+  c->abandoned = f & ABANDONED;
+  c->shutdown = f & SHUTDOWN;
+  c->close_wanted = f & CLOSE_WANTED;
+  c->frozen = f & FROZEN;
+  c->accounted = f & ACCOUNTED;
+}
+
+/* --- Operations ------------------------------------------------------------------------------------- */
+
+static bool encode_ops(pb_ostream_t *stream, const pb_field_t *field, void *const *arg) {
+  const ch_channel *c = (const ch_channel *)*arg;
+  for (size_t i = 0; i < c->n_out; i++) {
+    RecOp op = {.kind = c->ops[i].kind, .version = c->ops[i].version};
+    op.id.size = c->ops[i].id_len;
+    memcpy(op.id.bytes, c->ops[i].id, c->ops[i].id_len);
+    put_amount(op.amount, c->ops[i].amount);
+    if (!pb_encode_tag_for_field(stream, field) || !pb_encode_submessage(stream, RecOp_fields, &op)) return false;
+  }
+  return true;
+}
+
+static bool decode_op(pb_istream_t *stream, const pb_field_t *field, void **arg) {
+  (void)field;
+  ch_channel *c = (ch_channel *)*arg;
+  RecOp r = RecOp_init_zero;
+  ch_op op = {0};
+  if (c->n_queue >= CH_MAX_OPS || !pb_decode(stream, RecOp_fields, &r)) return false;
+  op.kind = (uint8_t)r.kind;
+  op.id_len = (uint8_t)r.id.size;
+  memcpy(op.id, r.id.bytes, r.id.size);
+  if (!get_amount(&op.amount, r.amount) || queue_append(c, &op, 1)) return false;
+  c->ops[c->n_queue - 1].version = r.version;
+  return true;
+}
+
+/* --- The whole ---------------------------------------------------------------------------------------- */
+
+ch_err ch_channel_encode(const ch_channel *c, uint8_t **out, size_t *len) {
+  Record r = Record_init_zero;
+  r.format = RECORD_FORMAT;
+  put_terms(&r, c);
+  put_signed(&r, c);
+  r.facts = facts_of(c);
+  memcpy(r.freeze_reason, c->freeze_reason, sizeof r.freeze_reason);
+  r.epoch = c->epoch;
+  r.has_head = r.has_final = true;
+  put_onchain(&r.head, &c->view.head);
+  put_onchain(&r.final, &c->view.final);
+  for (size_t i = 0; i < INSTANCES_KEPT && !ch_hash_is_zero(&c->instance[i]); i++)
+    PUT(r.instances[r.instances_count++], c->instance[i]);
+  r.ops.funcs.encode = encode_ops;
+  r.ops.arg = (void *)(uintptr_t)c;
+  size_t size;
+  if (!pb_get_encoded_size(&size, Record_fields, &r)) return CH_ERR_BUG;
+  *out = (uint8_t *)malloc(size);
+  if (!*out) return CH_ERR_NO_MEMORY;
+  pb_ostream_t stream = pb_ostream_from_buffer(*out, size);
+  bool ok = pb_encode(&stream, Record_fields, &r);
+  ch_wipe(r.blind_key, sizeof r.blind_key);
+  if (ok) {
+    *len = stream.bytes_written;
+    return CH_OK;
+  }
+  free(*out);
+  *out = NULL;
+  return CH_ERR_BUG;
+}
+
+static bool fill(ch_channel *c, const Record *r) {
+  if (r->epoch > UINT16_MAX || !get_terms(c, r) || !get_signed(c, r)) return false;
+  channel_derive(c);
+  ch_hash tag;
+  ch_keccak256(&tag, c->salt.b, sizeof c->salt.b);
+  if (!ch_hash_eq(&tag, &c->params.tag)) return false;
+  set_facts(c, r->facts);
+  memcpy(c->freeze_reason, r->freeze_reason, sizeof c->freeze_reason);
+  c->freeze_reason[sizeof c->freeze_reason - 1] = 0;
+  c->epoch = (uint16_t)r->epoch;
+  if (!r->has_head || !r->has_final) return false;
+  if (!get_onchain(&c->view.head, &r->head, &c->id) || !get_onchain(&c->view.final, &r->final, &c->id)) return false;
+  for (size_t i = 0; i < r->instances_count; i++)
+    GET(c->instance[i], r->instances[i]);
+  return (c->out.kind == OUT_PROPOSAL) == (c->n_out != 0);
+}
+
+static bool in_out(const ch_channel *c, const ch_op *op) {
+  for (size_t i = 0; i < c->n_out; i++)
+    if (c->ops[i].id_len == op->id_len && memcmp(c->ops[i].id, op->id, op->id_len) == 0) return true;
+  return false;
+}
+
+/* Puts back what waits: the caller's pending payments, and the shutdown that was asked for. */
+static ch_err restore_queue(ch_channel *c, const ch_op *queue, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    if (in_out(c, &queue[i])) continue;
+    ch_err err = queue_append(c, &queue[i], 1);
+    if (err) return err;
+  }
+  if (!c->close_wanted || c->shutdown || c->accounted) return CH_OK;
+  for (size_t i = 0; i < c->n_out; i++)
+    if (c->ops[i].kind == CH_OP_SHUTDOWN) return CH_OK;
+  ch_op op = {.kind = CH_OP_SHUTDOWN};
+  return queue_append(c, &op, 1);
+}
+
+ch_err ch_channel_decode(ch_channel **out, const uint8_t *in, size_t len, const ch_op *queue, size_t n_queue) {
+  *out = NULL;
+  if (len > RECORD_MAX) return CH_ERR_FORMAT;
+  ch_channel *c = (ch_channel *)calloc(1, sizeof *c);
+  if (!c) return CH_ERR_NO_MEMORY;
+  Record r = Record_init_zero;
+  r.ops.funcs.decode = decode_op;
+  r.ops.arg = c;
+  pb_istream_t stream = pb_istream_from_buffer(in, len);
+  ch_err err = pb_decode(&stream, Record_fields, &r) ? CH_OK : CH_ERR_FORMAT;
+  if (r.format > RECORD_FORMAT) err = CH_ERR_VERSION;
+  c->n_out = c->n_queue; /* the record's operations are those of the outstanding proposal */
+  c->n_queue = 0;
+  if (!err && !fill(c, &r)) err = CH_ERR_FORMAT;
+  ch_wipe(r.blind_key, sizeof r.blind_key);
+  if (!err) err = restore_queue(c, queue, n_queue);
+  if (err) {
+    ch_channel_free(c);
+    return err;
+  }
+  *out = c;
+  return CH_OK;
+}

@@ -1,0 +1,146 @@
+/* reestablish.c - what two sides say to each other on a new connection before anything else.
+ *
+ * Source: proto/protocol.md, section 4 ("Reconnect", "Lost memory"). An unsigned claim never changes anything, except
+ * that one waits for the full state; a signature of mine that I do not remember freezes the channel. */
+#include "internal.h"
+
+ch_err send_funds(step *s) {
+  ch_channel *c = s->c;
+  ch_msg m = {.type = CH_MSG_FUNDS, .id = c->id, .epoch = c->epoch};
+  m.u.funds.contribution[0] = c->view.final.slots.contribution[0];
+  m.u.funds.contribution[1] = c->view.final.slots.contribution[1];
+  return fx_send(s->fx, &m);
+}
+
+ch_err send_reestablish(step *s) {
+  ch_channel *c = s->c;
+  ch_msg m = {.type = CH_MSG_REESTABLISH, .id = c->id, .epoch = c->epoch};
+  ch_hash outcome;
+  m.u.reestablish.version = c->latest.version;
+  if (c->latest.version) content_digest(c, c->latest.version, c->latest.net, &outcome, &m.u.reestablish.digest);
+  m.u.reestablish.highest_signed = c->highest.version;
+  m.u.reestablish.outstanding = c->out.kind == OUT_NONE ? 0 : c->out.version;
+  m.u.reestablish.frozen = c->frozen;
+  m.u.reestablish.instance = s->env->instance;
+  m.u.reestablish.proof_version = c->proof.version;
+  m.u.reestablish.proof_outcome = c->proof.outcome_hash;
+  m.u.reestablish.proof_sig = c->proof.sig;
+  return fx_send(s->fx, &m);
+}
+
+ch_err on_link_up(step *s) {
+  ch_channel *c = s->c;
+  memset(&c->link, 0, sizeof c->link);
+  c->link.up = true;
+  ch_phase p = phase_of(c);
+  if (p == CH_PHASE_OPENING || p == CH_PHASE_CLOSED || p == CH_PHASE_ABANDONED) return CH_OK;
+  if (c->me == 0 && !c->heard) {
+    ch_err err = send_open_confirm(s);
+    if (err) return err;
+  }
+  return send_reestablish(s);
+}
+
+/* A process start id that returns after another was seen: two copies of the peer are running. */
+static ch_err look_at_instance(step *s, const ch_hash *instance) {
+  ch_channel *c = s->c;
+  if (ch_hash_eq(instance, &c->instance[0])) return CH_OK;
+  for (size_t i = 1; i < INSTANCES_KEPT; i++)
+    if (!ch_hash_is_zero(&c->instance[i]) && ch_hash_eq(instance, &c->instance[i]))
+      return freeze(s, "two copies of the peer are running: it must stop one");
+  memmove(&c->instance[1], &c->instance[0], (INSTANCES_KEPT - 1) * sizeof c->instance[0]);
+  c->instance[0] = *instance;
+  s->fx->durable = true;
+  return CH_OK;
+}
+
+/* The peer shows the highest signature of mine that it holds. */
+static ch_err look_at_proof(step *s, const ch_msg *m) {
+  ch_channel *c = s->c;
+  uint64_t version = m->u.reestablish.proof_version;
+  if (!version || version < c->latest.version) return CH_OK;
+  ch_state state = {c->id, c->epoch, version, m->u.reestablish.proof_outcome};
+  ch_hash digest, outcome, known;
+  ch_state_digest(&digest, &c->domain, &state);
+  if (ch_verify(&digest, &m->u.reestablish.proof_sig, &c->params.signer[c->me])) return CH_ERR_VIOLATION;
+  ch_net net;
+  if (version <= c->highest.version && content_known(c, version, &net)) {
+    content_digest(c, version, net, &outcome, &known);
+    if (ch_hash_eq(&known, &digest)) return CH_OK;
+  }
+  return freeze(s, "the peer holds a signature of ours that is not in our data: memory was lost");
+}
+
+static ch_err send_full_state(step *s) {
+  ch_channel *c = s->c;
+  ch_msg m = {.type = CH_MSG_FULL_STATE, .id = c->id, .epoch = c->epoch};
+  m.u.full_state = c->latest;
+  return fx_send(s->fx, &m);
+}
+
+/* Same L: each sends what is outstanding, and what it sees confirmed. */
+static ch_err synced(step *s) {
+  s->c->link.synced = true;
+  s->c->link.wait_full = false;
+  resend_outstanding(s);
+  return send_funds(s);
+}
+
+ch_err on_reestablish(step *s, const ch_msg *m) {
+  ch_channel *c = s->c;
+  if (!c->link.up || c->link.synced || !c->agreed) return CH_ERR_VIOLATION;
+  if (!c->heard) s->fx->durable = true;
+  c->heard = true;
+  if (m->epoch != c->epoch) return CH_OK; /* both wait until the closing is final */
+  ch_err err = look_at_instance(s, &m->u.reestablish.instance);
+  if (!err && !c->frozen) err = look_at_proof(s, m);
+  if (err || c->frozen) return err;
+  c->link.peer_frozen = m->u.reestablish.frozen;
+  if (c->link.peer_frozen) return CH_OK;
+  if (m->u.reestablish.version > c->latest.version) {
+    c->link.wait_full = true;
+    return CH_OK;
+  }
+  if (m->u.reestablish.version < c->latest.version) {
+    err = send_full_state(s);
+    return err ? err : synced(s);
+  }
+  if (c->latest.version) {
+    ch_hash outcome, digest;
+    content_digest(c, c->latest.version, c->latest.net, &outcome, &digest);
+    if (!ch_hash_eq(&digest, &m->u.reestablish.digest))
+      return freeze(s, "the peer has another state with our latest version");
+  }
+  return synced(s);
+}
+
+ch_err on_full_state(step *s, const ch_msg *m) {
+  ch_channel *c = s->c;
+  const ch_full_state *f = &m->u.full_state;
+  if (!c->link.up || m->epoch != c->epoch) return CH_ERR_VIOLATION;
+  if (c->frozen || f->version <= c->latest.version) return CH_OK;
+  if (!ch_hash_is_zero(&f->locks_hash)) return CH_ERR_VIOLATION;
+  ch_hash outcome, digest;
+  content_digest(c, f->version, f->net, &outcome, &digest);
+  for (int side = 0; side < 2; side++)
+    if (ch_verify(&digest, &f->sig[side], &c->params.signer[side])) return CH_ERR_VIOLATION;
+  if (c->out.kind != OUT_NONE && f->version == c->out.version && f->net.v == c->out.net.v) {
+    ch_err err = adopt(s, &f->sig[them(c)]);
+    return err || !c->link.wait_full ? err : synced(s);
+  }
+  if (f->version == c->old.version && f->net.v == c->old.net.v) {
+    ch_err err = verify_peer(s, f->version, f->net, &f->sig[them(c)]);
+    return err ? err : fx_disconnect(s->fx, CH_ERR_VIOLATION, "co-signed a replaced proposal");
+  }
+  return freeze(s, "the peer showed a state signed by us that is not in our data: memory was lost");
+}
+
+ch_err on_funds(step *s, const ch_msg *m) {
+  ch_channel *c = s->c;
+  if (!c->link.up || !c->agreed) return CH_ERR_VIOLATION;
+  if (m->epoch != c->epoch) return CH_OK;
+  c->link.has_funds = true;
+  c->link.peer_contribution[0] = m->u.funds.contribution[0];
+  c->link.peer_contribution[1] = m->u.funds.contribution[1];
+  return CH_OK;
+}

@@ -1,0 +1,133 @@
+/* step.c - one event: copy the channel, let the event change the copy, pursue what follows, check, give it back. */
+#include "internal.h"
+
+#include <stdlib.h>
+
+ch_channel *channel_clone(const ch_channel *from) {
+  ch_channel *c = (ch_channel *)malloc(sizeof *c);
+  if (!c) return NULL;
+  *c = *from;
+  c->ops = NULL;
+  size_t n = from->n_out + from->n_queue;
+  if (!n) return c;
+  c->ops = (ch_op *)malloc(n * sizeof *c->ops);
+  if (!c->ops) {
+    free(c);
+    return NULL;
+  }
+  memcpy(c->ops, from->ops, n * sizeof *c->ops);
+  return c;
+}
+
+void ch_channel_free(ch_channel *c) {
+  if (!c) return;
+  free(c->ops);
+  ch_wipe(&c->blind_key, sizeof c->blind_key);
+  free(c);
+}
+
+void channel_derive(ch_channel *c) {
+  ch_params_hash(&c->params_hash, &c->chain, &c->params);
+  ch_channel_id(&c->id, &c->params_hash, &c->params.asset);
+  ch_domain(&c->domain, &c->chain);
+}
+
+static ch_err on_message(step *s, const ch_msg *m) {
+  if (!ch_hash_eq(&m->id, &s->c->id)) return CH_ERR_UNKNOWN_CHANNEL;
+  switch (m->type) {
+  case CH_MSG_OPEN_CONFIRM: return on_open_confirm(s, m);
+  case CH_MSG_FUNDS: return on_funds(s, m);
+  case CH_MSG_REESTABLISH: return on_reestablish(s, m);
+  case CH_MSG_UPDATE: return on_update(s, m);
+  case CH_MSG_FULL_STATE: return on_full_state(s, m);
+  case CH_MSG_CLOSE: return on_close_message(s, m);
+  case CH_MSG_ERROR: return CH_OK;
+  case CH_MSG_OPEN_REQUEST:
+  case CH_MSG_OPEN_ACCEPT: break;
+  }
+  return CH_ERR_VIOLATION;
+}
+
+static ch_err on_pay(step *s, const ch_op *ops, size_t n) {
+  ch_channel *c = s->c;
+  if (!n || n > CH_MAX_QUEUE) return CH_ERR_ARGUMENT;
+  if (c->frozen) return CH_ERR_FROZEN;
+  if (phase_of(c) != CH_PHASE_OPEN || c->close_wanted) return CH_ERR_PHASE;
+  for (size_t i = 0; i < n; i++)
+    if (ops[i].kind != CH_OP_PAY || !ops[i].amount.v || !ch_payment_id_ok(ops[i].id, ops[i].id_len))
+      return CH_ERR_ARGUMENT;
+  ch_err err = queue_append(c, ops, n);
+  if (err) return err;
+  ch_amount pending;
+  ch_net after;
+  err = queue_pending(c, &pending);
+  if (!err) err = c->me == 0 ? ch_net_add(&after, c->latest.net, pending) : ch_net_sub(&after, c->latest.net, pending);
+  if (!err) err = content_valid(c, after);
+  if (err) return err == CH_ERR_OVERFLOW ? CH_ERR_FUNDS : err;
+  for (size_t i = 0; i < n && !err; i++)
+    err = fx_payment(s->fx, &ops[i], false, CH_PAYMENT_PENDING, c->epoch, 0, 0, CH_OK);
+  return err;
+}
+
+static ch_err on_tick(step *s) {
+  ch_channel *c = s->c;
+  if (!c->agreed && !c->abandoned && s->env->now > c->created + OPENING_EXPIRY) {
+    c->abandoned = true;
+    s->fx->durable = true;
+    set_cause(s, "the opener never confirmed");
+  }
+  return CH_OK;
+}
+
+static ch_err dispatch(step *s, const ch_event *ev) {
+  switch (ev->kind) {
+  case CH_EV_LINK_UP: return on_link_up(s);
+  case CH_EV_LINK_DOWN: memset(&s->c->link, 0, sizeof s->c->link); return CH_OK;
+  case CH_EV_MESSAGE: return on_message(s, ev->u.msg);
+  case CH_EV_PAY: return on_pay(s, ev->u.pay.ops, ev->u.pay.n);
+  case CH_EV_CLOSE: return on_close_command(s);
+  case CH_EV_CHALLENGE: return on_challenge_command(s);
+  case CH_EV_CHAIN: return on_view(s, ev->u.view);
+  case CH_EV_TICK: return on_tick(s);
+  case CH_EV_FREEZE: return freeze(s, "told to: memory may have been lost");
+  }
+  return CH_ERR_ARGUMENT;
+}
+
+/* What follows from the facts, whatever the event was. */
+static ch_err pursue(step *s) {
+  ch_err err = pursue_chain(s);
+  if (!err) err = pursue_close(s);
+  if (!err) err = propose(s);
+  if (err) return err;
+  const ch_msg *u = &s->update;
+  if (!u->u.update.has_accept && !u->u.update.has_proposal && !u->u.update.has_refusal) return CH_OK;
+  return fx_send(s->fx, u);
+}
+
+static ch_err run(step *s, const ch_event *ev) {
+  ch_err err = dispatch(s, ev);
+  if (!err) err = pursue(s);
+  if (err) return err;
+  ch_phase from = phase_of(s->cur), to = phase_of(s->c);
+  if (from != to || s->cause[0]) err = fx_history(s->fx, from, to, s->c->latest.version, s->cause);
+  return err ? err : invariant(s->cur, s->c);
+}
+
+ch_err ch_step(ch_channel **next, ch_effects *fx, const ch_channel *cur, const ch_env *env, const ch_event *ev,
+               const ch_signer *signer) {
+  *next = NULL;
+  step s = {.c = channel_clone(cur), .cur = cur, .env = env, .signer = signer, .fx = fx};
+  if (!s.c) return CH_ERR_NO_MEMORY;
+  s.update.type = CH_MSG_UPDATE;
+  s.update.id = cur->id;
+  s.update.epoch = cur->epoch;
+  ch_err err = run(&s, ev);
+  if (err) {
+    ch_channel_free(s.c);
+    ch_effects_clear(fx);
+    return err;
+  }
+  *next = s.c;
+  return CH_OK;
+}

@@ -1,0 +1,245 @@
+/* update.c - proposals, accepts and refusals: one round trip, either side, never two contents for one version.
+ *
+ * Source: proto/protocol.md, section 4, rules 1 to 7. Whatever one step has to say goes out as one UPDATE message
+ * (s->update): the accept of what came and the next proposal together, so that under load the sides alternate. */
+#include "internal.h"
+
+#include <stdlib.h>
+
+/* L becomes (version, net), signed by both. */
+static void set_latest(ch_channel *c, uint64_t version, ch_net net, const ch_sig *mine, const ch_sig *theirs) {
+  if (net.v != c->latest.net.v) c->changed_at = c->latest.version;
+  c->latest.version = version;
+  c->latest.net = net;
+  memset(&c->latest.locks_hash, 0, sizeof c->latest.locks_hash);
+  c->latest.sig[c->me] = *mine;
+  c->latest.sig[them(c)] = *theirs;
+  if (c->old.version <= version) memset(&c->old, 0, sizeof c->old);
+}
+
+/* net after `op` of `side`. */
+static ch_err apply_op(uint8_t side, const ch_op *op, ch_net net, ch_net *out) {
+  *out = net;
+  if (op->kind != CH_OP_PAY) return CH_OK;
+  return side == 0 ? ch_net_add(out, net, op->amount) : ch_net_sub(out, net, op->amount);
+}
+
+static void say_accept(step *s, uint64_t version, const ch_sig *sig) {
+  s->update.u.update.has_accept = true;
+  s->update.u.update.accept_version = version;
+  s->update.u.update.accept_sig = *sig;
+}
+
+void resend_outstanding(step *s) {
+  const ch_channel *c = s->c;
+  if (c->out.kind == OUT_NONE) return;
+  bool proposal = c->out.kind == OUT_PROPOSAL;
+  s->update.u.update.has_proposal = proposal;
+  s->update.u.update.has_refusal = !proposal;
+  s->update.u.update.base = c->latest.version;
+  s->update.u.update.version = c->out.version;
+  s->update.u.update.sig = c->out.sig;
+  s->update.u.update.refused_op = c->out.refused_op;
+  s->update.u.update.reason = (uint32_t)c->out.reason;
+  s->update.u.update.ops = proposal ? c->ops : NULL;
+  s->update.u.update.n_ops = proposal ? (uint32_t)c->n_out : 0;
+}
+
+ch_err adopt(step *s, const ch_sig *peer_sig) {
+  ch_channel *c = s->c;
+  ch_err err = verify_peer(s, c->out.version, c->out.net, peer_sig);
+  if (err) return err;
+  for (size_t i = 0; i < c->n_out; i++) {
+    if (c->ops[i].kind == CH_OP_SHUTDOWN) c->shutdown = true;
+    err = fx_payment(s->fx, &c->ops[i], false, CH_PAYMENT_SETTLED, c->epoch, c->out.version, i, CH_OK);
+    if (err) return err;
+  }
+  set_latest(c, c->out.version, c->out.net, &c->out.sig, peer_sig);
+  if (c->n_out) memmove(c->ops, c->ops + c->n_out, c->n_queue * sizeof *c->ops);
+  c->n_out = 0;
+  memset(&c->out, 0, sizeof c->out);
+  s->fx->durable = true;
+  if (c->shutdown) set_cause(s, "shutdown agreed");
+  return CH_OK;
+}
+
+/* Rule 5: only for exactly my outstanding. A late accept of a content that I have replaced is kept as evidence. */
+static ch_err on_accept(step *s, uint64_t version, const ch_sig *sig) {
+  ch_channel *c = s->c;
+  if (version <= c->latest.version) return CH_OK;
+  if (c->out.kind != OUT_NONE && version == c->out.version) return adopt(s, sig);
+  if (version != c->old.version) return CH_ERR_VIOLATION;
+  ch_err err = verify_peer(s, version, c->old.net, sig);
+  if (err) return err;
+  return fx_disconnect(s->fx, CH_ERR_VIOLATION, "late accept of a replaced proposal");
+}
+
+/* The first operation that may not be signed now, or n if all may. Rule 2 and the validity rule of section 3. */
+static size_t first_invalid(const ch_channel *c, uint8_t side, const ch_op *ops, size_t n, ch_err *reason) {
+  ch_net net = c->latest.net;
+  bool down = c->shutdown;
+  for (size_t i = 0; i < n; i++) {
+    if (ops[i].kind == CH_OP_SHUTDOWN) down = true;
+    if (ops[i].kind != CH_OP_PAY) continue;
+    *reason = down ? CH_ERR_PHASE : apply_op(side, &ops[i], net, &net);
+    if (!*reason) *reason = content_valid(c, net);
+    if (*reason) return i;
+  }
+  return n;
+}
+
+static ch_err accept_proposal(step *s, const ch_msg *m, ch_net net) {
+  ch_channel *c = s->c;
+  ch_sig mine;
+  ch_err err = sign_content(s, m->u.update.version, net, &mine);
+  if (err) return err;
+  queue_requeue_out(c); /* crossing: my dropped operations are proposed again */
+  memset(&c->out, 0, sizeof c->out);
+  set_latest(c, m->u.update.version, net, &mine, &m->u.update.sig);
+  for (size_t i = 0; i < m->u.update.n_ops; i++) {
+    const ch_op *op = &m->u.update.ops[i];
+    if (op->kind == CH_OP_SHUTDOWN) {
+      c->shutdown = true;
+      set_cause(s, "shutdown asked for by the peer");
+    }
+    err = fx_payment(s->fx, op, true, CH_PAYMENT_SETTLED, c->epoch, m->u.update.version, i, CH_OK);
+    if (err) return err;
+  }
+  say_accept(s, m->u.update.version, &mine);
+  return CH_OK;
+}
+
+/* Rule 4: the content of L at exactly v + 1. My own proposal, if any, stays enforceable by the peer: remember it. */
+static ch_err refuse_proposal(step *s, const ch_msg *m, size_t index, ch_err reason) {
+  ch_channel *c = s->c;
+  outstanding refusal = {.kind = OUT_REFUSAL,
+                         .version = m->u.update.version + 1,
+                         .net = c->latest.net,
+                         .refused_op = (uint32_t)index,
+                         .reason = reason};
+  ch_err err = sign_content(s, refusal.version, refusal.net, &refusal.sig);
+  if (err) return err;
+  if (c->out.kind == OUT_PROPOSAL) {
+    c->old.version = c->out.version;
+    c->old.net = c->out.net;
+    queue_requeue_out(c);
+  }
+  c->out = refusal;
+  resend_outstanding(s);
+  return CH_OK;
+}
+
+static ch_err on_proposal(step *s, const ch_msg *m) {
+  ch_channel *c = s->c;
+  uint64_t base = m->u.update.base, version = m->u.update.version;
+  if (version <= c->latest.version) { /* rule 5: a repeated proposal equal to L gets the same accept */
+    if (version == c->latest.version && ch_sig_eq(&m->u.update.sig, &c->latest.sig[them(c)]))
+      say_accept(s, version, &c->latest.sig[c->me]);
+    return CH_OK;
+  }
+  if (base != c->latest.version || version != ch_next_version(them(c), base)) return CH_ERR_VIOLATION;
+  ch_net net = c->latest.net;
+  for (size_t i = 0; i < m->u.update.n_ops; i++)
+    if (apply_op(them(c), &m->u.update.ops[i], net, &net)) return CH_ERR_VIOLATION;
+  ch_err err = verify_peer(s, version, net, &m->u.update.sig);
+  if (err) return err;
+  if (c->out.kind != OUT_NONE && version < c->out.version) return CH_OK; /* rule 3: crossing, mine is higher */
+  if (!may_sign_state(c)) return CH_OK;
+  ch_err reason = CH_OK;
+  size_t bad = first_invalid(c, them(c), m->u.update.ops, m->u.update.n_ops, &reason);
+  if (bad < m->u.update.n_ops) return refuse_proposal(s, m, bad, reason);
+  return accept_proposal(s, m, net);
+}
+
+static ch_err on_refusal(step *s, const ch_msg *m) {
+  ch_channel *c = s->c;
+  uint64_t version = m->u.update.version;
+  if (version <= c->latest.version) return CH_OK;
+  if (m->u.update.base != c->latest.version) return CH_ERR_VIOLATION;
+  ch_err err = verify_peer(s, version, c->latest.net, &m->u.update.sig);
+  if (err) return err;
+  if (c->out.kind != OUT_NONE && version < c->out.version) return CH_OK;
+  if (c->out.kind != OUT_PROPOSAL || version != c->out.version + 1) return CH_ERR_VIOLATION;
+  if (m->u.update.refused_op >= c->n_out) return CH_ERR_VIOLATION;
+  size_t index = m->u.update.refused_op;
+  if (c->ops[index].kind != CH_OP_PAY) return CH_ERR_VIOLATION; /* a no-op or a shutdown cannot be refused */
+  if (!may_sign_state(c)) return CH_OK;
+  ch_sig mine;
+  err = sign_content(s, version, c->latest.net, &mine);
+  if (err) return err;
+  set_latest(c, version, c->latest.net, &mine, &m->u.update.sig);
+  /* Rule 6: L is now above every version of mine that contains it, so it can never be enforced. */
+  ch_err reason = m->u.update.reason == CH_ERR_PHASE ? CH_ERR_PHASE : CH_ERR_FUNDS;
+  err = fx_payment(s->fx, &c->ops[index], false, CH_PAYMENT_FAILED, c->epoch, 0, index, reason);
+  if (err) return err;
+  queue_remove(c, index);
+  queue_requeue_out(c);
+  memset(&c->out, 0, sizeof c->out);
+  say_accept(s, version, &mine);
+  return CH_OK;
+}
+
+ch_err on_update(step *s, const ch_msg *m) {
+  ch_channel *c = s->c;
+  if (c->frozen) return CH_OK;
+  if (m->epoch != c->epoch || !c->link.synced) return CH_ERR_VIOLATION;
+  ch_err err = CH_OK;
+  if (m->u.update.has_accept) err = on_accept(s, m->u.update.accept_version, &m->u.update.accept_sig);
+  if (!err && m->u.update.has_proposal) err = on_proposal(s, m);
+  if (!err && m->u.update.has_refusal) err = on_refusal(s, m);
+  return err;
+}
+
+/* Whether the peer, from what it said it sees confirmed, would find my side covered under `net`. */
+static bool peer_sees(const ch_channel *c, ch_net net) {
+  ch_net mine = c->link.peer_contribution[c->me];
+  return c->me == 0 ? mine.v - net.v >= 0 : mine.v + net.v >= 0;
+}
+
+/* Takes operations from the head of the queue into a batch. Those that can no longer be valid fail: no signature
+ * above L contains them, because nothing of mine is outstanding. */
+static ch_err fill_batch(step *s, size_t *taken, ch_net *net) {
+  ch_channel *c = s->c;
+  bool down = c->shutdown;
+  size_t n = 0;
+  while (n < CH_MAX_OPS && n < c->n_queue) {
+    const ch_op *op = &c->ops[n];
+    bool again = op->kind == CH_OP_SHUTDOWN && down;
+    ch_net after;
+    ch_err reason = op->kind == CH_OP_PAY && down ? CH_ERR_PHASE : apply_op(c->me, op, *net, &after);
+    if (!reason && op->kind == CH_OP_PAY) reason = content_valid(c, after);
+    if (reason || again) {
+      ch_err err = fx_payment(s->fx, op, false, CH_PAYMENT_FAILED, c->epoch, 0, n, reason);
+      if (err) return err;
+      queue_remove(c, n);
+      continue;
+    }
+    if (op->kind == CH_OP_PAY && !peer_sees(c, after)) break;
+    if (op->kind == CH_OP_SHUTDOWN) down = true;
+    *net = after;
+    n++;
+  }
+  *taken = n;
+  return CH_OK;
+}
+
+ch_err propose(step *s) {
+  ch_channel *c = s->c;
+  if (c->out.kind != OUT_NONE || !c->n_queue) return CH_OK;
+  if (!c->link.synced || !c->link.has_funds || c->link.peer_frozen) return CH_OK;
+  if (!may_sign_state(c) || !chain_fresh(s->env)) return CH_OK;
+  size_t n;
+  outstanding out = {.kind = OUT_PROPOSAL, .net = c->latest.net};
+  ch_err err = fill_batch(s, &n, &out.net);
+  if (err || !n) return err;
+  out.version = ch_next_version(c->me, c->latest.version);
+  err = sign_content(s, out.version, out.net, &out.sig);
+  if (err) return err;
+  for (size_t i = 0; i < n; i++)
+    c->ops[i].version = out.version;
+  c->out = out;
+  c->n_out = n;
+  c->n_queue -= n;
+  resend_outstanding(s);
+  return CH_OK;
+}
