@@ -249,6 +249,8 @@ def main(names):
         started, passed, failed = time.monotonic(), tally.passed, tally.failed
         if kind is None or build(tally, name, kind):
             run(tally, name, jobs(quick))
+        else:
+            run(tally, name, missing(name, "not run, because its build failed"))
         seconds = time.monotonic() - started
         print(f"== {name}: {tally.passed - passed} passed, {tally.failed - failed} failed, {seconds:.1f} s\n", flush=True)
     for job in tally.broken:
