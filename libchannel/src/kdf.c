@@ -2,6 +2,11 @@
 
 #include <sodium.h>
 
+/* libsodium wants pointers that are not NULL, even to nothing. */
+static const uint8_t *not_null(const void *data) {
+  return data != NULL ? data : (const uint8_t *)"";
+}
+
 /* --- HKDF-SHA256, RFC 5869 ---------------------------------------------------------------------- */
 
 #define SHA256_BYTES crypto_auth_hmacsha256_BYTES
@@ -10,8 +15,8 @@
 static void hkdf_extract(uint8_t prk[SHA256_BYTES], const uint8_t *salt, size_t salt_len, const uint8_t *ikm,
                          size_t ikm_len) {
   crypto_auth_hmacsha256_state hmac;
-  crypto_auth_hmacsha256_init(&hmac, salt, salt_len);
-  crypto_auth_hmacsha256_update(&hmac, ikm, ikm_len);
+  crypto_auth_hmacsha256_init(&hmac, not_null(salt), salt_len);
+  crypto_auth_hmacsha256_update(&hmac, not_null(ikm), ikm_len);
   crypto_auth_hmacsha256_final(&hmac, prk);
   ch_wipe(&hmac, sizeof hmac);
 }
@@ -24,7 +29,7 @@ static void hkdf_expand(uint8_t *out, size_t out_len, const uint8_t prk[SHA256_B
   for (uint8_t i = 1; out_len > 0; i++) {
     crypto_auth_hmacsha256_init(&hmac, prk, SHA256_BYTES);
     if (i > 1) crypto_auth_hmacsha256_update(&hmac, t, sizeof t);
-    crypto_auth_hmacsha256_update(&hmac, info, info_len);
+    crypto_auth_hmacsha256_update(&hmac, not_null(info), info_len);
     crypto_auth_hmacsha256_update(&hmac, &i, 1);
     crypto_auth_hmacsha256_final(&hmac, t);
     size_t take = out_len < sizeof t ? out_len : sizeof t;
@@ -54,7 +59,7 @@ static void pbkdf2_block(uint8_t t[SHA512_BYTES], const crypto_auth_hmacsha512_s
   const uint8_t index_be[4] = {(uint8_t)(index >> 24), (uint8_t)(index >> 16), (uint8_t)(index >> 8), (uint8_t)index};
   uint8_t u[SHA512_BYTES];
   crypto_auth_hmacsha512_state hmac = *keyed;
-  crypto_auth_hmacsha512_update(&hmac, salt, salt_len);
+  crypto_auth_hmacsha512_update(&hmac, not_null(salt), salt_len);
   crypto_auth_hmacsha512_update(&hmac, index_be, sizeof index_be);
   crypto_auth_hmacsha512_final(&hmac, u);
   memcpy(t, u, SHA512_BYTES);
@@ -73,7 +78,7 @@ void ch_pbkdf2_sha512(uint8_t *out, size_t out_len, const uint8_t *password, siz
                       size_t salt_len, uint32_t iterations) {
   crypto_auth_hmacsha512_state keyed;
   uint8_t t[SHA512_BYTES];
-  crypto_auth_hmacsha512_init(&keyed, password, password_len);
+  crypto_auth_hmacsha512_init(&keyed, not_null(password), password_len);
   for (uint32_t index = 1; out_len > 0; index++) {
     pbkdf2_block(t, &keyed, salt, salt_len, iterations, index);
     size_t take = out_len < sizeof t ? out_len : sizeof t;

@@ -1,6 +1,7 @@
 /* BIP-39: the official vectors, the word list, and what is refused. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -198,9 +199,9 @@ static void checksum_catches_wrong_words(void **state) {
       char sentence[CH_WORDS_STR] = "";
       uint8_t entropy[32];
       size_t len;
-      for (size_t word = 0; word < 12; word++) {
-        if (word > 0) strcat(sentence, " ");
-        strcat(sentence, ch_word(word == at ? i : 7));
+      for (size_t word = 0, used = 0; word < 12; word++) {
+        const char *separator = word > 0 ? " " : "", *text = ch_word(word == at ? i : 7);
+        used += (size_t)snprintf(sentence + used, sizeof sentence - used, "%s%s", separator, text);
       }
       accepted += ch_words_to_entropy(entropy, &len, sentence) == CH_OK;
     }

@@ -9,7 +9,9 @@
 #include <channel/money.h>
 
 #define MAX_TEXT "2596148429267413814265248164610047"
+#define MIN_TEXT "-" MAX_TEXT
 #define OVER_TEXT "2596148429267413814265248164610048"
+#define UNDER_TEXT "-" OVER_TEXT
 #define U128_MAX (~(ch_u128)0)
 #define I128_MAX ((ch_i128)(U128_MAX >> 1))
 #define ROUNDS 20000
@@ -147,7 +149,7 @@ static void decimal_strings(void **state) {
       {MAX_TEXT, (ch_i128)CH_MONEY_MAX},
       {"-1", -1},
       {"-10", -10},
-      {"-" MAX_TEXT, -(ch_i128)CH_MONEY_MAX},
+      {MIN_TEXT, -(ch_i128)CH_MONEY_MAX},
   };
   char buf[CH_MONEY_STR];
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -191,7 +193,7 @@ static void other_strings_are_refused(void **state) {
                        "/",
                        "\xd9\xa1",
                        OVER_TEXT,
-                       "-" OVER_TEXT,
+                       (UNDER_TEXT),
                        "25961484292674138142652481646100470",
                        "340282366920938463463374607431768211456", /* 2^128 */
                        "99999999999999999999999999999999999999999999999999999999999999999999999999999999"};

@@ -27,7 +27,8 @@ CH_API void ch_keccak_init(ch_keccak *k);
 CH_API void ch_keccak_update(ch_keccak *k, const void *data, size_t len);
 CH_API void ch_keccak_final(ch_keccak *k, ch_hash *out);
 
-/* HKDF-SHA256 (RFC 5869), extract and expand in one call; out_len <= 255*32. */
+/* HKDF-SHA256 (RFC 5869), extract and expand in one call; out_len <= 255*32. An input of length 0 may be NULL;
+ * `out` may overlap the salt and the input key, not `info`. */
 CH_API void ch_hkdf_sha256(uint8_t *out, size_t out_len, const uint8_t *salt, size_t salt_len, const uint8_t *ikm,
                            size_t ikm_len, const void *info, size_t info_len);
 
