@@ -89,13 +89,13 @@ def explain(output, tap):
     for line in lines:
         result = RESULT.match(line)
         inside = bool(result[1]) if result else inside
-        if inside or not line.startswith(("ok", "#", "1..")):
+        if inside or (line and not line.startswith(("ok", "#", "1.."))):
             kept.append(line)
     return kept[:SHOWN] or lines[-SHOWN:]
 
 
 def count(output, status):
-    """(passed, failed, skipped) of a TAP output; what the program hides by dying counts as one failure."""
+    """((passed, failed, skipped), note) of a TAP output; what a program hides by dying counts as one failure."""
     passed = failed = skipped = 0
     for line in output.splitlines():
         result = RESULT.match(line)
@@ -107,9 +107,14 @@ def count(output, status):
             passed += 1
     planned = sum(int(n) for n in re.findall(r"^" + PLAN.pattern, output, re.M))
     seen = passed + failed + skipped
-    if (planned and planned != seen) or (status != 0 and failed == 0) or seen == 0:
-        failed += 1
-    return passed, failed, skipped
+    note = ""
+    if seen == 0:
+        note = "no line of TAP, `ok NAME` or `not ok NAME`"
+    elif planned and planned != seen:
+        note = f"{planned} results were planned, {seen} came"
+    elif status != 0 and failed == 0:
+        note = "all results are good, but the exit status is not"
+    return (passed, failed + bool(note), skipped), note
 
 
 def execute(job):
@@ -128,10 +133,9 @@ def execute(job):
             stop_group(process)
             log.seek(0)
             output = log.read().decode(errors="replace") + note
-    if status:
-        output += f"\nexit status {status}"
-    counts = count(output, status) if job.tap else (int(status == 0), int(status != 0), 0)
-    return counts, time.monotonic() - started, output
+    counts, why = count(output, status) if job.tap else ((int(status == 0), int(status != 0), 0), "")
+    tail = [line for line in (why, f"exit status {status}" if status else "") if line]
+    return counts, time.monotonic() - started, "\n".join([output.rstrip("\n"), *tail])
 
 
 def stop_group(process):
