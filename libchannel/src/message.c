@@ -8,7 +8,8 @@
 #include "peer.pb.h"
 
 #define TYPE_BYTES 2
-#define MIN_OP_BYTES 4 /* tag, length, kind, empty body */
+#define MIN_OP_BYTES 4      /* tag, length, kind, empty body */
+#define MAX_FIXED_BYTES 512 /* of a message's body without its operations */
 #define TIME_BITS 40
 
 /* Copies between two arrays that must be of one size. */
@@ -59,7 +60,7 @@ static bool op_ok(const ch_op *op) {
   switch ((ch_op_kind)op->kind) {
   case CH_OP_NOOP:
   case CH_OP_SHUTDOWN: return true;
-  case CH_OP_PAY: return op->amount.v > 0 && ch_payment_id_ok(op->id, op->id_len);
+  case CH_OP_PAY: return op->amount.v > 0 && op->amount.v <= CH_MONEY_MAX && ch_payment_id_ok(op->id, op->id_len);
   }
   return false;
 }
@@ -127,6 +128,8 @@ static bool get_net(ch_net *out, const uint8_t in[NET_BYTES]) {
 
 /* --- Operations: between the stream and the message's array, without a copy of all of them in between ---- */
 
+#define LEN_TAG(field) ((uint8_t)((field) << 3 | PB_WT_STRING))
+
 /* Where decoded operations go: at most `cap`, allocated once when the first one arrives. */
 typedef struct op_sink {
   ch_op *v;
@@ -134,32 +137,51 @@ typedef struct op_sink {
   bool no_memory;
 } op_sink;
 
-static bool op_from_wire(ch_op *op, const ch_wire_Op *w) {
-  *op = (ch_op){.kind = (uint8_t)w->which_kind};
+/* Writes a Proposal's field `op`. By hand, as reading: nanopb would go through every operation several times to learn
+ * the sizes of what is nested. All lengths in it are below 128, one byte. */
+static size_t op_bytes(uint8_t out[ch_wire_Op_size + 2], uint8_t field, const ch_op *op) {
+  uint8_t *p = out + 4;
   if (op->kind == CH_OP_PAY) {
-    op->id_len = (uint8_t)w->kind.pay.id.size;
-    memcpy(op->id, w->kind.pay.id.bytes, op->id_len);
-    return GET_AMOUNT(op->amount, w->kind.pay.amount);
+    uint8_t amount[16];
+    size_t n = ch_amount_bytes(amount, op->amount);
+    *p++ = LEN_TAG(ch_wire_Pay_id_tag);
+    *p++ = op->id_len;
+    p = (uint8_t *)memcpy(p, op->id, op->id_len) + op->id_len;
+    *p++ = LEN_TAG(ch_wire_Pay_amount_tag);
+    *p++ = (uint8_t)n;
+    p = (uint8_t *)memcpy(p, amount, n) + n;
   }
-  return true;
+  out[0] = LEN_TAG(field);
+  out[1] = (uint8_t)(p - out - 2);
+  out[2] = LEN_TAG(op->kind);
+  out[3] = (uint8_t)(p - out - 4);
+  return (size_t)(p - out);
 }
 
-static bool op_to_wire(ch_wire_Op *w, const ch_op *op) {
-  w->which_kind = op->kind;
-  if (op->kind != CH_OP_PAY) return true;
-  w->kind.pay.id.size = op->id_len;
-  memcpy(w->kind.pay.id.bytes, op->id, op->id_len);
-  return PUT_AMOUNT(w->kind.pay.amount, op->amount);
+/* Reads what op_bytes wrote behind its first two bytes. Tags are left to the comparison in is_canonical. */
+static bool op_from_bytes(ch_op *op, const uint8_t *in, size_t len) {
+  if (len < 2 || in[1] != len - 2) return false;
+  *op = (ch_op){.kind = in[0] >> 3};
+  if (op->kind != CH_OP_PAY) return len == 2;
+  in += 2;
+  len -= 2;
+  if (len < 2 || in[1] > CH_PAYMENT_ID_MAX || in[1] > len - 2) return false;
+  op->id_len = in[1];
+  memcpy(op->id, in + 2, op->id_len);
+  in += 2 + op->id_len;
+  len -= 2 + op->id_len;
+  return len >= 2 && in[1] == len - 2 && ch_amount_from_bytes(&op->amount, in + 2, in[1]) == CH_OK;
 }
 
 static bool decode_op(pb_istream_t *stream, const pb_field_t *field, void **arg) {
   (void)field;
   op_sink *sink = *arg;
+  uint8_t bytes[ch_wire_Op_size];
+  size_t len = stream->bytes_left;
+  if (sink->n == sink->cap || len > sizeof bytes || !pb_read(stream, bytes, len)) return false;
   if (sink->v == NULL) sink->v = malloc(sink->cap * sizeof *sink->v);
   sink->no_memory = sink->v == NULL;
-  if (sink->no_memory || sink->n == sink->cap) return false;
-  ch_wire_Op w;
-  if (!pb_decode(stream, ch_wire_Op_fields, &w) || !op_from_wire(&sink->v[sink->n], &w)) return false;
+  if (sink->no_memory || !op_from_bytes(&sink->v[sink->n], bytes, len)) return false;
   sink->n++;
   return true;
 }
@@ -167,9 +189,8 @@ static bool decode_op(pb_istream_t *stream, const pb_field_t *field, void **arg)
 static bool encode_ops(pb_ostream_t *stream, const pb_field_t *field, void *const *arg) {
   const ch_msg *m = *arg;
   for (size_t i = 0; i < m->u.update.n_ops; i++) {
-    ch_wire_Op w;
-    if (!op_to_wire(&w, &m->u.update.ops[i]) || !pb_encode_tag_for_field(stream, field)) return false;
-    if (!pb_encode_submessage(stream, ch_wire_Op_fields, &w)) return false;
+    uint8_t bytes[ch_wire_Op_size + 2];
+    if (!pb_write(stream, bytes, op_bytes(bytes, (uint8_t)field->tag, &m->u.update.ops[i]))) return false;
   }
   return true;
 }
@@ -422,20 +443,20 @@ static bool write_body(pb_ostream_t *stream, const ch_msg *msg) {
 
 ch_err ch_msg_encode(const ch_msg *msg, uint8_t **out, size_t *out_len) {
   if (!content_ok(msg)) return CH_ERR_ARGUMENT;
-  pb_ostream_t sizing = PB_OSTREAM_SIZING;
-  if (!write_body(&sizing, msg)) return CH_ERR_ARGUMENT;
-  size_t len = TYPE_BYTES + sizing.bytes_written;
-  uint8_t *bytes = malloc(len);
+  size_t n_ops = msg->type == CH_MSG_UPDATE ? msg->u.update.n_ops : 0;
+  size_t room = MAX_FIXED_BYTES + n_ops * (ch_wire_Op_size + 2);
+  uint8_t *bytes = malloc(TYPE_BYTES + room);
   if (bytes == NULL) return CH_ERR_NO_MEMORY;
-  bytes[0] = (uint8_t)(msg->type >> 8);
-  bytes[1] = (uint8_t)msg->type;
-  pb_ostream_t stream = pb_ostream_from_buffer(bytes + TYPE_BYTES, sizing.bytes_written);
+  pb_ostream_t stream = pb_ostream_from_buffer(bytes + TYPE_BYTES, room);
   if (!write_body(&stream, msg)) {
     free(bytes);
-    return CH_ERR_BUG;
+    return CH_ERR_ARGUMENT;
   }
-  *out = bytes;
-  *out_len = len;
+  bytes[0] = (uint8_t)(msg->type >> 8);
+  bytes[1] = (uint8_t)msg->type;
+  *out_len = TYPE_BYTES + stream.bytes_written;
+  uint8_t *exact = realloc(bytes, *out_len); /* gives the unused room back */
+  *out = exact != NULL ? exact : bytes;
   return CH_OK;
 }
 

@@ -1,0 +1,19 @@
+/* libFuzzer target: any bytes are refused, ignored, or the one encoding of what was read from them. */
+#include <stdlib.h>
+
+#include "channel/message.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  ch_msg msg;
+  bool known;
+  if (ch_msg_decode(&msg, &known, data, size) != CH_OK || !known) return 0;
+  uint8_t *again;
+  size_t len;
+  if (ch_msg_encode(&msg, &again, &len) != CH_OK || len != size) abort();
+  if (msg.type != CH_MSG_ERROR && memcmp(again, data, size) != 0) abort(); /* an error's text is sanitised */
+  free(again);
+  ch_msg_clear(&msg);
+  return 0;
+}
