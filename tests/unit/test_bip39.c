@@ -229,10 +229,12 @@ static void wrong_sentences_are_refused(void **state) {
       " ",
       "zoo",
       ELEVEN,
-      ELEVEN " zoo",                                           /* checksum */
-      ELEVEN " wron",                                          /* a prefix is not a word */
-      ELEVEN " wrongs",                                        /* nor is a longer one */
-      ELEVEN " wrong wrong",                                   /* 13 words */
+      ELEVEN " zoo",           /* checksum */
+      ELEVEN " wron",          /* a prefix is not a word */
+      ELEVEN " wrongs",        /* nor is a longer one */
+      ELEVEN " wrong wrong",   /* 13 words */
+      ELEVEN " wrong abandon", /* 13 words; the last adds only zero bits behind a right checksum */
+      ELEVEN " wrong abandon abandon",
       ELEVEN " wrong,",                                        /* other separators */
       ELEVEN "\vwrong",                                        /* not a blank of ours */
       ELEVEN " wr\xc3\xb6ng",                                  /* not ASCII */
