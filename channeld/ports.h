@@ -102,6 +102,7 @@ typedef struct cd_unit {
   void (*done)(struct cd_unit *unit, bool ok);
   void *done_ctx;
 } cd_unit;
+void cd_unit_free(cd_unit *unit); /* a calloc'ed unit and all that it owns; NULL is fine */
 
 /* A payment as it is listed. */
 typedef struct cd_payment {

@@ -1,0 +1,313 @@
+#include "read.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "db.h"
+#include "readers.h"
+#include "util/log.h"
+
+/* What a query gives, row by row. Each function returns MORE, STOP, or BAD: the row is not in our form. */
+typedef enum verdict { MORE, STOP, BAD } verdict;
+
+static verdict go_on(bool more) {
+  return more ? MORE : STOP;
+}
+
+/* Runs the query to its end, resets it and gives the reader back. */
+static ch_err run_query(cd_readers *pool, cd_reader *reader, cd_bind *b, verdict (*row)(void *arg, sqlite3_stmt *stmt),
+                        void *arg) {
+  verdict v = MORE;
+  int rc = SQLITE_ROW;
+  while (v == MORE && (rc = cd_bind_row(b)) == SQLITE_ROW)
+    v = row(arg, b->stmt);
+  ch_err err = CH_OK;
+  if (v == BAD || (rc != SQLITE_ROW && rc != SQLITE_DONE)) {
+    err = CH_ERR_BUG;
+    cd_log(CD_LOG_ERROR, "store", "the database cannot be read: %s",
+           v == BAD ? "a row is not in our form, or memory is short" : sqlite3_errmsg(reader->db));
+  }
+  sqlite3_reset(b->stmt);
+  cd_readers_give(pool, reader);
+  return err;
+}
+
+/* Begins a query: CH_OK with a reader and its statement, or CH_ERR_BUG with neither. */
+static ch_err begin(cd_readers *pool, cd_read_statement which, cd_reader **reader, cd_bind *b) {
+  *reader = cd_readers_take(pool);
+  if (!*reader) return CH_ERR_BUG;
+  *b = cd_bind_on(cd_reader_stmt(*reader, which));
+  if (b->stmt) return CH_OK;
+  cd_readers_give(pool, *reader);
+  return CH_ERR_BUG;
+}
+
+/* --- Channels ----------------------------------------------------------------------------------- */
+
+typedef struct channels_arg {
+  bool (*each)(void *arg, const ch_hash *id, const uint8_t *record, size_t len);
+  void *arg;
+} channels_arg;
+
+static verdict channels_row(void *arg, sqlite3_stmt *stmt) {
+  const channels_arg *a = (const channels_arg *)arg;
+  ch_hash id;
+  if (!cd_column_bytes(stmt, 0, id.b, sizeof id.b)) return BAD;
+  const uint8_t *record = (const uint8_t *)sqlite3_column_blob(stmt, 1);
+  return go_on(a->each(a->arg, &id, record, (size_t)sqlite3_column_bytes(stmt, 1)));
+}
+
+ch_err cd_read_channels(cd_readers *r, bool (*each)(void *arg, const ch_hash *id, const uint8_t *record, size_t len),
+                        void *arg) {
+  cd_reader *reader;
+  cd_bind b;
+  ch_err err = begin(r, CD_READ_CHANNELS, &reader, &b);
+  return err ? err : run_query(r, reader, &b, channels_row, &(channels_arg){each, arg});
+}
+
+typedef struct record {
+  uint8_t *bytes;
+  size_t len;
+  bool found;
+} record;
+
+static verdict channel_row(void *arg, sqlite3_stmt *stmt) {
+  record *out = (record *)arg;
+  out->found = cd_column_copy(stmt, 0, &out->bytes, &out->len);
+  return out->found ? STOP : BAD;
+}
+
+ch_err cd_read_channel(cd_readers *r, const ch_hash *id, uint8_t **bytes, size_t *len) {
+  cd_reader *reader;
+  cd_bind b;
+  record found = {0};
+  ch_err err = begin(r, CD_READ_CHANNEL, &reader, &b);
+  if (err) return err;
+  cd_bind_bytes(&b, id->b, sizeof id->b);
+  err = run_query(r, reader, &b, channel_row, &found);
+  if (err) return err;
+  if (!found.found) return CH_ERR_UNKNOWN_CHANNEL;
+  *bytes = found.bytes;
+  *len = found.len;
+  return CH_OK;
+}
+
+/* --- Payments ----------------------------------------------------------------------------------- */
+
+typedef struct op_list {
+  ch_op *v;
+  size_t n, cap;
+} op_list;
+
+static verdict pending_row(void *arg, sqlite3_stmt *stmt) {
+  op_list *list = (op_list *)arg;
+  if (list->n == list->cap) {
+    size_t cap = list->cap ? 2 * list->cap : 8;
+    ch_op *v = (ch_op *)realloc(list->v, cap * sizeof *v);
+    if (!v) return BAD;
+    list->v = v;
+    list->cap = cap;
+  }
+  char id[CH_PAYMENT_ID_MAX + 1];
+  ch_op op = {.kind = CH_OP_PAY};
+  if (!cd_column_text(stmt, 0, id, sizeof id) || !cd_column_money(stmt, 1, &op.amount)) return BAD;
+  op.id_len = (uint8_t)strlen(id);
+  memcpy(op.id, id, op.id_len);
+  list->v[list->n++] = op;
+  return MORE;
+}
+
+ch_err cd_read_pending(cd_readers *r, const ch_hash *channel, ch_op **ops, size_t *n) {
+  cd_reader *reader;
+  cd_bind b;
+  op_list list = {0};
+  ch_err err = begin(r, CD_READ_PENDING, &reader, &b);
+  if (err) return err;
+  cd_bind_bytes(&b, channel->b, sizeof channel->b);
+  err = run_query(r, reader, &b, pending_row, &list);
+  if (err) {
+    free(list.v);
+    return err;
+  }
+  *ops = list.v;
+  *n = list.n;
+  return CH_OK;
+}
+
+typedef struct payments_arg {
+  bool (*each)(void *arg, const cd_payment *p);
+  void *arg;
+} payments_arg;
+
+static verdict payments_row(void *arg, sqlite3_stmt *stmt) {
+  const payments_arg *a = (const payments_arg *)arg;
+  cd_payment p = {
+      .seq = sqlite3_column_int64(stmt, 0),
+      .incoming = sqlite3_column_int(stmt, 2) != 0,
+      .status = (ch_payment_status)sqlite3_column_int(stmt, 5),
+      .epoch = (uint16_t)sqlite3_column_int(stmt, 6),
+      .version = cd_column_u64(stmt, 7),
+      .index = (uint32_t)sqlite3_column_int64(stmt, 8),
+      .reason = (ch_err)sqlite3_column_int(stmt, 9),
+      .created = cd_column_u64(stmt, 10),
+      .updated = cd_column_u64(stmt, 11),
+  };
+  bool sound = cd_column_bytes(stmt, 1, p.channel.b, sizeof p.channel.b) &&
+               cd_column_text(stmt, 3, p.id, sizeof p.id) && cd_column_money(stmt, 4, &p.amount);
+  return sound ? go_on(a->each(a->arg, &p)) : BAD;
+}
+
+/* Directions and statuses stand in the text, not in parameters: only so does SQLite know that the partial indexes fit.
+ * A unary plus keeps SQLite from an index: an id or a status finds few rows, so these are sorted rather than all rows
+ * read in order. */
+static sqlite3_stmt *payments_stmt(cd_reader *reader, const cd_payment_filter *f) {
+  static const char *const direction[] = {"", " AND incoming = 0", " AND incoming = 1"};
+  static const char *const status[] = {"", " AND status = 1", " AND status = 2", " AND status = 3"};
+  bool few = f->id || f->status == CH_PAYMENT_PENDING || f->status == CH_PAYMENT_FAILED;
+  const char *id = !f->id              ? ""
+                   : f->direction != 0 ? " AND id = ?3"
+                                       : " AND ((incoming = 0 AND id = ?3) OR (incoming = 1 AND id = ?3))";
+  size_t slot = (size_t)f->direction;
+  slot = slot * 4 + (size_t)f->status;
+  slot = slot * 2 + (f->channel != NULL);
+  slot = slot * 2 + (f->id != NULL);
+  slot = slot * 2 + f->newest_first;
+  char sql[800];
+  snprintf(sql, sizeof sql,
+           "SELECT seq, (SELECT id FROM channel WHERE num = payment.channel), incoming, id, amount, status, epoch,"
+           " version, idx, reason, created, updated FROM payment WHERE %sseq %s ?1%s%s%s%s ORDER BY %sseq%s LIMIT ?4",
+           few ? "+" : "", f->newest_first ? "<" : ">",
+           f->channel ? " AND channel = (SELECT num FROM channel WHERE id = ?2)" : "", id, direction[f->direction],
+           status[f->status], few ? "+" : "", f->newest_first ? " DESC" : "");
+  return cd_reader_prepare(reader, &reader->payments[slot], sql);
+}
+
+ch_err cd_read_payments(cd_readers *r, const cd_payment_filter *f, bool (*each)(void *arg, const cd_payment *p),
+                        void *arg) {
+  if (f->direction < 0 || f->direction > 2 || f->status < 0 || f->status > CH_PAYMENT_FAILED || f->limit < 1 ||
+      f->limit > 1000)
+    return CH_ERR_ARGUMENT;
+  cd_reader *reader = cd_readers_take(r);
+  if (!reader) return CH_ERR_BUG;
+  cd_bind b = cd_bind_on(payments_stmt(reader, f));
+  if (!b.stmt) {
+    cd_readers_give(r, reader);
+    return CH_ERR_BUG;
+  }
+  cd_bind_int(&b, f->newest_first && f->after == 0 ? INT64_MAX : f->after);
+  if (f->channel)
+    cd_bind_bytes(&b, f->channel->b, sizeof f->channel->b);
+  else
+    b.at++;
+  if (f->id)
+    cd_bind_text(&b, f->id, strlen(f->id));
+  else
+    b.at++;
+  cd_bind_int(&b, f->limit);
+  return run_query(r, reader, &b, payments_row, &(payments_arg){each, arg});
+}
+
+/* --- History ------------------------------------------------------------------------------------ */
+
+typedef struct history_arg {
+  bool (*each)(void *arg, const cd_history *h);
+  void *arg;
+} history_arg;
+
+/* "2 payments sent, 1 received". */
+static void count_text(char *out, size_t size, int64_t sent, int64_t received, int64_t failed) {
+  const struct {
+    int64_t n;
+    const char *what;
+  } parts[] = {{sent, "sent"}, {received, "received"}, {failed, "failed"}};
+  size_t at = 0;
+  out[0] = 0;
+  for (size_t i = 0; i < 3 && at < size; i++) {
+    if (parts[i].n == 0) continue;
+    const char *noun = at > 0 ? "" : parts[i].n == 1 ? "payment " : "payments ";
+    at += (size_t)snprintf(out + at, size - at, "%s%lld %s%s", at > 0 ? ", " : "", (long long)parts[i].n, noun,
+                           parts[i].what);
+  }
+}
+
+static verdict history_row(void *arg, sqlite3_stmt *stmt) {
+  const history_arg *a = (const history_arg *)arg;
+  cd_history h = {
+      .seq = sqlite3_column_int64(stmt, 0),
+      .time = cd_column_u64(stmt, 1),
+      .from = sqlite3_column_int(stmt, 2),
+      .to = sqlite3_column_int(stmt, 3),
+      .version = cd_column_u64(stmt, 4),
+  };
+  if (!cd_column_text(stmt, 8, h.cause, sizeof h.cause)) return BAD;
+  if (!h.cause[0])
+    count_text(h.cause, sizeof h.cause, sqlite3_column_int64(stmt, 5), sqlite3_column_int64(stmt, 6),
+               sqlite3_column_int64(stmt, 7));
+  return go_on(a->each(a->arg, &h));
+}
+
+ch_err cd_read_history(cd_readers *r, const ch_hash *channel, int64_t after, unsigned limit,
+                       bool (*each)(void *arg, const cd_history *h), void *arg) {
+  cd_reader *reader;
+  cd_bind b;
+  ch_err err = begin(r, CD_READ_HISTORY, &reader, &b);
+  if (err) return err;
+  cd_bind_bytes(&b, channel->b, sizeof channel->b);
+  cd_bind_int(&b, after);
+  cd_bind_int(&b, limit);
+  return run_query(r, reader, &b, history_row, &(history_arg){each, arg});
+}
+
+/* --- Calls for the L1, peers --------------------------------------------------------------------- */
+
+typedef struct txs_arg {
+  bool (*each)(void *arg, const cd_tx_row *row);
+  void *arg;
+} txs_arg;
+
+static verdict txs_row(void *arg, sqlite3_stmt *stmt) {
+  const txs_arg *a = (const txs_arg *)arg;
+  cd_tx_row row = {
+      .kind = sqlite3_column_int(stmt, 2),
+      .status = (cd_tx_status)sqlite3_column_int(stmt, 5),
+      .has_nonce = sqlite3_column_type(stmt, 6) != SQLITE_NULL,
+      .nonce = cd_column_u64(stmt, 6),
+      .block = cd_column_u64(stmt, 9),
+      .updated = cd_column_u64(stmt, 11),
+  };
+  bool sound = cd_column_bytes(stmt, 0, row.key.b, sizeof row.key.b) &&
+               cd_column_bytes(stmt, 1, row.channel.b, sizeof row.channel.b) && cd_column_money(stmt, 3, &row.value) &&
+               cd_column_copy(stmt, 4, &row.data, &row.data_len) && cd_column_copy(stmt, 7, &row.raw, &row.raw_len) &&
+               cd_column_bytes(stmt, 8, row.hash.b, sizeof row.hash.b) &&
+               cd_column_text(stmt, 10, row.error, sizeof row.error);
+  verdict v = sound ? go_on(a->each(a->arg, &row)) : BAD;
+  cd_tx_row_clear(&row);
+  return v;
+}
+
+ch_err cd_read_txs(cd_readers *r, bool unfinished_only, bool (*each)(void *arg, const cd_tx_row *row), void *arg) {
+  cd_reader *reader;
+  cd_bind b;
+  ch_err err = begin(r, unfinished_only ? CD_READ_TXS_UNFINISHED : CD_READ_TXS, &reader, &b);
+  return err ? err : run_query(r, reader, &b, txs_row, &(txs_arg){each, arg});
+}
+
+typedef struct peers_arg {
+  bool (*each)(void *arg, const ch_pubkey *node, const char *address);
+  void *arg;
+} peers_arg;
+
+static verdict peers_row(void *arg, sqlite3_stmt *stmt) {
+  const peers_arg *a = (const peers_arg *)arg;
+  ch_pubkey node;
+  const char *address = (const char *)sqlite3_column_text(stmt, 1);
+  if (!address || !cd_column_bytes(stmt, 0, node.b, sizeof node.b)) return BAD;
+  return go_on(a->each(a->arg, &node, address));
+}
+
+ch_err cd_read_peers(cd_readers *r, bool (*each)(void *arg, const ch_pubkey *node, const char *address), void *arg) {
+  cd_reader *reader;
+  cd_bind b;
+  ch_err err = begin(r, CD_READ_PEERS, &reader, &b);
+  return err ? err : run_query(r, reader, &b, peers_row, &(peers_arg){each, arg});
+}

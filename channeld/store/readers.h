@@ -1,0 +1,50 @@
+/* readers.h - the connections that read, each with its cached statements. */
+#ifndef CHANNELD_STORE_READERS_H
+#define CHANNELD_STORE_READERS_H
+
+#include <pthread.h>
+#include <sqlite3.h>
+
+#include "read.h"
+
+/* X(SYMBOL, "SQL") */
+#define CD_READ_STATEMENTS(X)                                                                                          \
+  X(CHANNELS, "SELECT id, record FROM channel ORDER BY num")                                                           \
+  X(CHANNEL, "SELECT record FROM channel WHERE id = ?")                                                                \
+  X(PENDING, "SELECT id, amount FROM payment WHERE status = 1 AND incoming = 0"                                        \
+             " AND channel = (SELECT num FROM channel WHERE id = ?) ORDER BY seq")                                     \
+  X(HISTORY, "SELECT seq, time, from_phase, to_phase, version, sent, received, failed, cause FROM history"             \
+             " WHERE channel = (SELECT num FROM channel WHERE id = ?) AND seq > ? ORDER BY seq LIMIT ?")               \
+  X(TXS, "SELECT key, channel, kind, value, data, status, nonce, raw, hash, block, error, updated"                     \
+         " FROM tx ORDER BY num")                                                                                      \
+  X(TXS_UNFINISHED, "SELECT key, channel, kind, value, data, status, nonce, raw, hash, block, error, updated"          \
+                    " FROM tx WHERE status < 4 ORDER BY num")                                                          \
+  X(PEERS, "SELECT node, address FROM peer ORDER BY node")
+
+typedef enum cd_read_statement {
+#define CD_READ_ENUM(sym, sql) CD_READ_##sym,
+  CD_READ_STATEMENTS(CD_READ_ENUM)
+#undef CD_READ_ENUM
+      CD_READ_COUNT
+} cd_read_statement;
+
+/* Filters of payments: channel or not, id or not, 3 directions, 4 statuses, 2 orders. */
+#define CD_READ_PAYMENTS (2 * 2 * 3 * 4 * 2)
+
+/* One connection; one thread at a time. */
+typedef struct cd_reader {
+  struct cd_reader *next;
+  sqlite3 *db;
+  sqlite3_stmt *stmt[CD_READ_COUNT];
+  sqlite3_stmt *payments[CD_READ_PAYMENTS];
+} cd_reader;
+
+/* An idle connection, or a new one: so a callback that reads again cannot wait for itself. NULL: logged. */
+cd_reader *cd_readers_take(cd_readers *pool);
+void cd_readers_give(cd_readers *pool, cd_reader *reader);
+
+/* The statement, prepared once into *slot; NULL: logged. */
+sqlite3_stmt *cd_reader_prepare(cd_reader *reader, sqlite3_stmt **slot, const char *sql);
+sqlite3_stmt *cd_reader_stmt(cd_reader *reader, cd_read_statement which);
+
+#endif

@@ -1,0 +1,168 @@
+#include "schema.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "db.h"
+
+/* Append only: a released migration is never changed, as databases made by it are out there. Ids are BLOBs, money is
+ * decimal TEXT, times are chain seconds, 64-bit counters are two's complement. Rows name a channel by its small number,
+ * which keeps the payments' indexes half as large as 32-byte ids would. */
+static const char *const MIGRATIONS[] = {
+    /* 1 */
+    "CREATE TABLE channel("
+    "  num INTEGER PRIMARY KEY,"
+    "  id BLOB NOT NULL UNIQUE CHECK(length(id) = 32),"
+    "  peer BLOB NOT NULL CHECK(length(peer) = 33),"
+    "  phase INTEGER NOT NULL,"
+    "  record BLOB NOT NULL,"
+    "  updated INTEGER NOT NULL) STRICT;"
+
+    /* seq is the order of acceptance: rows are never deleted, so SQLite's choice, the highest plus one, increases. */
+    "CREATE TABLE payment("
+    "  seq INTEGER PRIMARY KEY,"
+    "  channel INTEGER NOT NULL REFERENCES channel(num),"
+    "  incoming INTEGER NOT NULL CHECK(incoming IN (0, 1)),"
+    "  id TEXT NOT NULL,"
+    "  amount TEXT NOT NULL,"
+    "  status INTEGER NOT NULL,"
+    "  epoch INTEGER NOT NULL,"
+    "  version INTEGER NOT NULL,"
+    "  idx INTEGER NOT NULL,"
+    "  reason INTEGER NOT NULL,"
+    "  created INTEGER NOT NULL,"
+    "  updated INTEGER NOT NULL) STRICT;"
+    /* The caller of this node chooses outgoing ids: one payment for each, whatever the channel. The peer chooses the
+     * incoming ones, so their place in the co-signed states is what tells them apart. */
+    "CREATE UNIQUE INDEX payment_out ON payment(id) WHERE incoming = 0;"
+    "CREATE INDEX payment_in ON payment(id) WHERE incoming = 1;"
+    "CREATE UNIQUE INDEX payment_place ON payment(channel, epoch, version, idx) WHERE incoming = 1;"
+    "CREATE INDEX payment_channel ON payment(channel);"
+    "CREATE INDEX payment_pending ON payment(channel) WHERE status = 1;"
+    "CREATE INDEX payment_failed ON payment(channel) WHERE status = 3;"
+
+    /* A row is an event of the engine with its cause, or one co-signed version with its number of payments. */
+    "CREATE TABLE history("
+    "  seq INTEGER PRIMARY KEY,"
+    "  channel INTEGER NOT NULL REFERENCES channel(num),"
+    "  time INTEGER NOT NULL,"
+    "  from_phase INTEGER NOT NULL,"
+    "  to_phase INTEGER NOT NULL,"
+    "  version INTEGER NOT NULL,"
+    "  sent INTEGER NOT NULL,"
+    "  received INTEGER NOT NULL,"
+    "  failed INTEGER NOT NULL,"
+    "  cause TEXT NOT NULL) STRICT;"
+    "CREATE INDEX history_channel ON history(channel);"
+
+    "CREATE TABLE tx("
+    "  num INTEGER PRIMARY KEY,"
+    "  key BLOB NOT NULL UNIQUE CHECK(length(key) = 32),"
+    "  channel BLOB NOT NULL CHECK(length(channel) = 32)," /* zero for wallet transfers: no reference */
+    "  kind INTEGER NOT NULL,"
+    "  value TEXT NOT NULL,"
+    "  data BLOB NOT NULL,"
+    "  status INTEGER NOT NULL,"
+    "  nonce INTEGER," /* NULL: none yet */
+    "  raw BLOB NOT NULL,"
+    "  hash BLOB NOT NULL CHECK(length(hash) = 32),"
+    "  block INTEGER NOT NULL,"
+    "  error TEXT NOT NULL,"
+    "  updated INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX tx_unfinished ON tx(num) WHERE status < 4;"
+
+    "CREATE TABLE peer("
+    "  node BLOB NOT NULL PRIMARY KEY CHECK(length(node) = 33),"
+    "  address TEXT NOT NULL) STRICT, WITHOUT ROWID;",
+};
+
+unsigned cd_schema_newest(void) {
+  return sizeof MIGRATIONS / sizeof MIGRATIONS[0];
+}
+
+/* The one number that `sql` gives. */
+static int number(sqlite3 *db, const char *sql, int64_t *out) {
+  sqlite3_stmt *stmt;
+  int rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
+  if (rc != SQLITE_OK) return rc;
+  rc = sqlite3_step(stmt);
+  if (rc == SQLITE_ROW) *out = sqlite3_column_int64(stmt, 0);
+  int end = sqlite3_finalize(stmt);
+  return rc == SQLITE_ROW ? SQLITE_OK : end != SQLITE_OK ? end : SQLITE_ERROR;
+}
+
+static ch_err unreadable(sqlite3 *db, int rc, char *why, size_t why_len) {
+  if ((rc & 0xff) == SQLITE_NOTADB || (rc & 0xff) == SQLITE_CORRUPT)
+    return cd_db_why(CH_ERR_FORMAT, why, why_len,
+                     "it is damaged, or not a database at all (%s); stop using it and restore the newest copy",
+                     sqlite3_errmsg(db));
+  return cd_db_why(CH_ERR_ARGUMENT, why, why_len, "it cannot be read (%s); check the disk and the file's permissions",
+                   sqlite3_errmsg(db));
+}
+
+/* quick_check walks every page it is asked for and compares the order of keys, but not each index with its table. */
+static ch_err check_pages(sqlite3 *db, const char *what, char *why, size_t why_len) {
+  char sql[64];
+  snprintf(sql, sizeof sql, "PRAGMA quick_check%s", what);
+  sqlite3_stmt *stmt;
+  int rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
+  if (rc != SQLITE_OK) return unreadable(db, rc, why, why_len);
+  rc = sqlite3_step(stmt);
+  const char *found = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(stmt, 0) : NULL;
+  ch_err err = CH_OK;
+  if (rc != SQLITE_ROW)
+    err = unreadable(db, rc, why, why_len);
+  else if (!found || strcmp(found, "ok") != 0)
+    err = cd_db_why(CH_ERR_FORMAT, why, why_len,
+                    "it is damaged (%.150s); stop using it and restore the newest copy, as old data can lose money",
+                    found ? found : "no memory to tell where");
+  sqlite3_finalize(stmt);
+  return err;
+}
+
+static ch_err check_size(sqlite3 *db, uint64_t check_all, char *why, size_t why_len) {
+  int64_t pages = 0, page_size = 0;
+  int rc = number(db, "PRAGMA page_count", &pages);
+  if (rc == SQLITE_OK) rc = number(db, "PRAGMA page_size", &page_size);
+  if (rc != SQLITE_OK) return unreadable(db, rc, why, why_len);
+  if ((uint64_t)pages * (uint64_t)page_size <= check_all) return check_pages(db, "", why, why_len);
+  /* The lists of payments and events grow without end and would make the start as slow. */
+  ch_err err = check_pages(db, "(channel)", why, why_len);
+  return err ? err : check_pages(db, "(tx)", why, why_len);
+}
+
+ch_err cd_schema_check(sqlite3 *db, uint64_t check_all, char *why, size_t why_len) {
+  int64_t application = 0, version = 0, objects = 0;
+  int rc = number(db, "PRAGMA application_id", &application);
+  if (rc == SQLITE_OK) rc = number(db, "PRAGMA user_version", &version);
+  if (rc == SQLITE_OK) rc = number(db, "SELECT count(*) FROM sqlite_schema", &objects);
+  if (rc != SQLITE_OK) return unreadable(db, rc, why, why_len);
+  if (application == 0 && version == 0 && objects == 0) return CH_OK;
+  if (application != CD_SCHEMA_APPLICATION)
+    return cd_db_why(CH_ERR_FORMAT, why, why_len, "it belongs to another program; name another folder");
+  if (version < 0 || version > (int64_t)cd_schema_newest())
+    return cd_db_why(CH_ERR_VERSION, why, why_len,
+                     "a newer release wrote it (form %lld, this release knows forms up to %u); upgrade channeld",
+                     (long long)version, cd_schema_newest());
+  return check_size(db, check_all, why, why_len);
+}
+
+ch_err cd_schema_migrate(sqlite3 *db, unsigned to, char *why, size_t why_len) {
+  int64_t version = 0;
+  int rc = number(db, "PRAGMA user_version", &version);
+  while (rc == SQLITE_OK && version < (int64_t)to) {
+    char end[128];
+    snprintf(end, sizeof end, "PRAGMA application_id = %d; PRAGMA user_version = %u; COMMIT", CD_SCHEMA_APPLICATION,
+             (unsigned)version + 1);
+    rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+    if (rc == SQLITE_OK) rc = sqlite3_exec(db, MIGRATIONS[version], NULL, NULL, NULL);
+    if (rc == SQLITE_OK) rc = sqlite3_exec(db, end, NULL, NULL, NULL);
+    version++;
+  }
+  if (rc == SQLITE_OK) return CH_OK;
+  ch_err err = cd_db_why(CH_ERR_ARGUMENT, why, why_len,
+                         "it cannot be brought to this release's form %u (%s); check the disk, nothing was lost",
+                         (unsigned)version, sqlite3_errmsg(db));
+  if (!sqlite3_get_autocommit(db)) sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+  return err;
+}

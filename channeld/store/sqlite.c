@@ -1,0 +1,190 @@
+#include "sqlite.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "commit.h"
+#include "db.h"
+#include "read.h"
+#include "schema.h"
+
+#define DEFAULT_CHECK_ALL (256ULL << 20)
+
+typedef struct store {
+  cd_committer *committer;
+  cd_readers *readers;
+} store;
+
+/* --- Opening ------------------------------------------------------------------------------------ */
+
+/* SQLite would make the file readable by all. The log beside it gets the same mode. */
+static bool make_private(const char *path) {
+  int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return false;
+  close(fd);
+  return true;
+}
+
+/* Once this is done, the connection belongs to the commit thread.
+ *
+ * WAL: one flush for a commit, and readers that never wait. synchronous=FULL: that flush happens before COMMIT returns.
+ * WAL's usual companion NORMAL leaves it to the next checkpoint: after a power cut, commits would be missing whose
+ * messages had left, and this node could sign a version twice. FULL is what makes commit() mean durable. */
+static int set_up(sqlite3 *db) {
+  return sqlite3_exec(db,
+                      "PRAGMA journal_mode = WAL;"
+                      "PRAGMA synchronous = FULL;"
+                      "PRAGMA foreign_keys = ON;"
+                      "PRAGMA secure_delete = OFF;"           /* no secrets here; zeroing costs writes */
+                      "PRAGMA cache_size = -32768;"           /* KiB; payment ids are spread over their index */
+                      "PRAGMA journal_size_limit = 67108864;" /* gives room back after a long log */
+                      ,
+                      NULL, NULL, NULL);
+}
+
+static bool in_wal_mode(sqlite3 *db) {
+  sqlite3_stmt *stmt;
+  if (sqlite3_prepare_v2(db, "PRAGMA journal_mode", -1, &stmt, NULL) != SQLITE_OK) return false;
+  bool wal =
+      sqlite3_step(stmt) == SQLITE_ROW && sqlite3_stricmp((const char *)sqlite3_column_text(stmt, 0), "wal") == 0;
+  sqlite3_finalize(stmt);
+  return wal;
+}
+
+static ch_err prepare(sqlite3 *db, const cd_store_config *cfg, char *why, size_t why_len) {
+  sqlite3_busy_timeout(db, 10000); /* someone may look at the file with other tools */
+  ch_err err = cd_schema_check(db, cfg->check_all ? cfg->check_all : DEFAULT_CHECK_ALL, why, why_len);
+  if (err) return err;
+  if (set_up(db) != SQLITE_OK)
+    return cd_db_why(CH_ERR_ARGUMENT, why, why_len, "it cannot be written (%s); check the disk and the permissions",
+                     sqlite3_errmsg(db));
+  if (!in_wal_mode(db))
+    return cd_db_why(CH_ERR_ARGUMENT, why, why_len,
+                     "its file system does not support a write-ahead log; put it on a local disk");
+  return cd_schema_migrate(db, cd_schema_newest(), why, why_len);
+}
+
+static ch_err open_database(sqlite3 **db, const cd_store_config *cfg, char *why, size_t why_len) {
+  if (!make_private(cfg->path))
+    return cd_db_why(CH_ERR_ARGUMENT, why, why_len,
+                     "it cannot be opened (%s); check that its folder exists and is yours", strerror(errno));
+  int rc = sqlite3_open_v2(cfg->path, db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, cfg->vfs);
+  ch_err err = CH_OK;
+  if (rc == SQLITE_OK)
+    err = prepare(*db, cfg, why, why_len);
+  else
+    err = cd_db_why(CH_ERR_ARGUMENT, why, why_len, "it cannot be opened (%s); check its permissions",
+                    *db ? sqlite3_errmsg(*db) : "out of memory");
+  if (err) sqlite3_close(*db);
+  return err;
+}
+
+/* --- The vtable ---------------------------------------------------------------------------------- */
+
+static void store_commit(void *ctx, cd_unit *unit) {
+  cd_committer_give(((store *)ctx)->committer, unit);
+}
+
+static void store_reset(void *ctx, unsigned shard) {
+  cd_committer_reset(((store *)ctx)->committer, shard);
+}
+
+static void store_flush(void *ctx) {
+  cd_committer_flush(((store *)ctx)->committer);
+}
+
+static ch_err store_channels(void *ctx, bool (*each)(void *arg, const ch_hash *id, const uint8_t *record, size_t len),
+                             void *arg) {
+  return cd_read_channels(((store *)ctx)->readers, each, arg);
+}
+
+static ch_err store_channel(void *ctx, const ch_hash *id, uint8_t **record, size_t *len) {
+  return cd_read_channel(((store *)ctx)->readers, id, record, len);
+}
+
+static ch_err store_pending(void *ctx, const ch_hash *channel, ch_op **ops, size_t *n) {
+  return cd_read_pending(((store *)ctx)->readers, channel, ops, n);
+}
+
+static ch_err store_payments(void *ctx, const cd_payment_filter *f, bool (*each)(void *arg, const cd_payment *p),
+                             void *arg) {
+  return cd_read_payments(((store *)ctx)->readers, f, each, arg);
+}
+
+static ch_err store_history(void *ctx, const ch_hash *channel, int64_t after, unsigned limit,
+                            bool (*each)(void *arg, const cd_history *h), void *arg) {
+  return cd_read_history(((store *)ctx)->readers, channel, after, limit, each, arg);
+}
+
+static ch_err store_txs(void *ctx, bool unfinished_only, bool (*each)(void *arg, const cd_tx_row *row), void *arg) {
+  return cd_read_txs(((store *)ctx)->readers, unfinished_only, each, arg);
+}
+
+static ch_err store_tx_put(void *ctx, const cd_tx_row *row) {
+  return cd_committer_put_tx(((store *)ctx)->committer, row);
+}
+
+static ch_err store_peer_put(void *ctx, const ch_pubkey *node, const char *address) {
+  return cd_committer_put_peer(((store *)ctx)->committer, node, address);
+}
+
+static ch_err store_peers(void *ctx, bool (*each)(void *arg, const ch_pubkey *node, const char *address), void *arg) {
+  return cd_read_peers(((store *)ctx)->readers, each, arg);
+}
+
+/* The writer goes last: the last connection to close copies the log into the database and removes it. */
+static void store_close(void *ctx) {
+  store *s = (store *)ctx;
+  cd_committer_flush(s->committer);
+  cd_readers_free(s->readers);
+  cd_committer_stop(s->committer);
+  free(s);
+}
+
+static const cd_store_ops OPS = {
+    .commit = store_commit,
+    .reset = store_reset,
+    .flush = store_flush,
+    .channels = store_channels,
+    .channel = store_channel,
+    .pending = store_pending,
+    .payments = store_payments,
+    .history = store_history,
+    .txs = store_txs,
+    .tx_put = store_tx_put,
+    .peer_put = store_peer_put,
+    .peers = store_peers,
+    .close = store_close,
+};
+
+void cd_store_sqlite_stats(const cd_store *s, cd_store_stats *out) {
+  cd_committer_stats(((store *)s->ctx)->committer, out);
+}
+
+static ch_err start(store *s, const cd_store_config *cfg, char *why, size_t why_len) {
+  s->readers = cd_readers_new(cfg->path, cfg->vfs);
+  if (!s->readers) return cd_db_why(CH_ERR_NO_MEMORY, why, why_len, "%s", ch_err_text(CH_ERR_NO_MEMORY));
+  sqlite3 *db;
+  ch_err err = open_database(&db, cfg, why, why_len);
+  return err ? err : cd_committer_start(&s->committer, db, cfg, why, why_len);
+}
+
+ch_err cd_store_sqlite_open(cd_store *out, const cd_store_config *cfg, char *why, size_t why_len) {
+  if (!cfg->path || cfg->shards == 0 || cfg->group > CD_COMMIT_MAX_GROUP)
+    return cd_db_why(CH_ERR_ARGUMENT, why, why_len, "the store needs a path, a shard, and groups of at most %d units",
+                     CD_COMMIT_MAX_GROUP);
+  store *s = (store *)calloc(1, sizeof *s);
+  char reason[400] = "the machine is out of memory; free some and try again";
+  ch_err err = s ? start(s, cfg, reason, sizeof reason) : CH_ERR_NO_MEMORY;
+  if (err) {
+    if (s) cd_readers_free(s->readers);
+    free(s);
+    return cd_db_why(err, why, why_len, "the database %s: %s", cfg->path, reason);
+  }
+  out->ctx = s;
+  out->ops = &OPS;
+  return CH_OK;
+}
