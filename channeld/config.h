@@ -1,0 +1,51 @@
+/* config.h - the daemon's settings: defaults < D/config < environment < flags.
+ *
+ * The file has lines `key = value` and comments from # on; keys are the flags' names without the dashes in front. The
+ * environment variable of `challenge-period` is CHANNELD_CHALLENGE_PERIOD. Anything unknown or malformed is refused
+ * with the place where it stands. All settings stand in one table in config.c, from which --help is printed.
+ */
+#ifndef CHANNELD_CONFIG_H
+#define CHANNELD_CONFIG_H
+
+#include <stdio.h>
+
+#include "channel/state.h"
+#include "util/log.h"
+
+#define CD_MAX_WORKERS 64
+#define CD_PATH_LEN 512
+
+typedef struct cd_config {
+  char dir[CD_PATH_LEN];
+  char listen[128]; /* "host:port" */
+  char api[128];
+  char l1[CD_PATH_LEN]; /* "dev:FILE" */
+  uint64_t workers;     /* 0: as many as there are processors */
+  cd_log_level log;
+  ch_addr payout; /* zero: the node's own L1 account */
+  /* What this node asks for when it opens a channel. */
+  uint64_t challenge_period; /* seconds */
+  ch_amount bond;
+  /* What it accepts from others. */
+  uint64_t min_challenge_period, max_challenge_period;
+  ch_amount max_bond;
+  ch_amount max_deposit; /* that a peer may ask this node for */
+  uint64_t max_pending_opens;
+  char assets[CD_PATH_LEN]; /* tokens that others may open channels in: addresses with commas between, or "any" */
+  uint64_t freshness;       /* seconds: nothing is signed when the chain's head is older */
+} cd_config;
+
+typedef enum cd_config_result { CD_CONFIG_OK, CD_CONFIG_HELP, CD_CONFIG_VERSION, CD_CONFIG_BAD } cd_config_result;
+
+/* Reads everything. `argv` without the program's name; `env` finds a variable, as getenv does. On CD_CONFIG_BAD `why`
+ * is a sentence. */
+cd_config_result cd_config_load(cd_config *out, int argc, char **argv, char *(*env)(const char *), char *why,
+                                size_t why_len);
+
+/* Whether others may open a channel in this asset. The native coin always goes. */
+bool cd_config_asset_ok(const cd_config *c, const ch_addr *asset);
+
+/* The table as text. */
+void cd_config_help(FILE *to);
+
+#endif
