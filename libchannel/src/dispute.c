@@ -5,8 +5,6 @@
  */
 #include "internal.h"
 
-#include <stdio.h>
-
 static ch_err want_deposit(step *s) {
   ch_channel *c = s->c;
   const ch_adj_slots *head = &c->view.head.slots;
@@ -154,31 +152,44 @@ ch_err pursue_chain(step *s) {
   return err ? err : answer_dispute(s);
 }
 
+static void describe_ending(step *s, const ch_onchain *head) {
+  if (!head->has_ended || head->ended.kind != CH_ADJ_SETTLED) return set_cause(s, "closed on chain");
+  set_cause(s, "settled on chain with version ");
+  add_cause_number(s, head->ended.version);
+}
+
+static void describe_dispute(step *s, const ch_adj_slots *was, const ch_adj_slots *is) {
+  if (was->disputed)
+    set_cause(s, "refuted on chain with version ");
+  else if ((is->flags & CH_ADJ_CHALLENGER) == s->c->me)
+    set_cause(s, "challenge of ours on chain with version ");
+  else
+    set_cause(s, "challenge of the peer on chain with version ");
+  add_cause_number(s, is->version);
+}
+
+static void describe_deposits(step *s, const ch_net *contribution) {
+  char buf[CH_MONEY_STR];
+  set_cause(s, "confirmed deposits: ");
+  add_cause(s, ch_net_str(buf, contribution[0]));
+  add_cause(s, " and ");
+  add_cause(s, ch_net_str(buf, contribution[1]));
+}
+
+/* The history's words for what changed; the strongest change speaks. */
 static void describe_view(step *s, const ch_chain_view *was, const ch_chain_view *is) {
-  char text[120], n0[CH_MONEY_STR], n1[CH_MONEY_STR];
   const ch_adj_slots *a = &was->head.slots, *b = &is->head.slots;
   const ch_net *k = is->final.slots.contribution;
   if (is->final.slots.epoch > was->final.slots.epoch)
     set_cause(s, "the ending is final");
-  else if (b->epoch > a->epoch) {
-    const ch_adj_event *e = &is->head.ended;
-    bool settled = is->head.has_ended && e->kind == CH_ADJ_SETTLED;
-    snprintf(text, sizeof text, settled ? "settled on chain with version %llu" : "closed on chain",
-             (unsigned long long)e->version);
-    set_cause(s, text);
-  } else if (b->disputed && !a->disputed) {
-    snprintf(text, sizeof text, "challenge on chain by %s with version %llu",
-             (b->flags & CH_ADJ_CHALLENGER) == s->c->me ? "us" : "the peer", (unsigned long long)b->version);
-    set_cause(s, text);
-  } else if (b->disputed && b->version != a->version) {
-    snprintf(text, sizeof text, "refuted on chain with version %llu", (unsigned long long)b->version);
-    set_cause(s, text);
-  } else if (a->epoch > b->epoch || (a->disputed && !b->disputed)) {
+  else if (b->epoch > a->epoch)
+    describe_ending(s, &is->head);
+  else if (b->disputed && (!a->disputed || b->version != a->version))
+    describe_dispute(s, a, b);
+  else if (a->epoch > b->epoch || (a->disputed && !b->disputed))
     set_cause(s, "the chain was reorganised");
-  } else if (memcmp(k, was->final.slots.contribution, 2 * sizeof *k) != 0) {
-    snprintf(text, sizeof text, "confirmed deposits: %s and %s", ch_net_str(n0, k[0]), ch_net_str(n1, k[1]));
-    set_cause(s, text);
-  }
+  else if (memcmp(k, was->final.slots.contribution, 2 * sizeof *k) != 0)
+    describe_deposits(s, k);
 }
 
 ch_err on_view(step *s, const ch_chain_view *view) {

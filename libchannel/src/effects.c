@@ -72,12 +72,12 @@ ch_err fx_payment(ch_effects *fx, const ch_op *op, bool incoming, ch_payment_sta
   return CH_OK;
 }
 
-/* Copies as much of `text` as fits. */
-static void copy_text(char *out, size_t size, const char *text) {
-  size_t n = strlen(text);
-  if (n >= size) n = size - 1;
-  memcpy(out, text, n);
-  out[n] = 0;
+/* Appends as much of `text` as fits into the `size` bytes of the string `out`. */
+static void append(char *out, size_t size, const char *text) {
+  size_t have = strlen(out), n = strlen(text);
+  if (n >= size - have) n = size - have - 1;
+  memcpy(out + have, text, n);
+  out[have + n] = 0;
 }
 
 ch_err fx_history(ch_effects *fx, ch_phase from, ch_phase to, uint64_t version, const char *cause) {
@@ -86,7 +86,7 @@ ch_err fx_history(ch_effects *fx, ch_phase from, ch_phase to, uint64_t version, 
   e->u.history.from = from;
   e->u.history.to = to;
   e->u.history.version = version;
-  copy_text(e->u.history.cause, sizeof e->u.history.cause, cause);
+  append(e->u.history.cause, sizeof e->u.history.cause, cause);
   fx->durable = true;
   return CH_OK;
 }
@@ -95,10 +95,20 @@ ch_err fx_disconnect(ch_effects *fx, ch_err code, const char *text) {
   ch_effect *e = fx_add(fx, CH_FX_DISCONNECT);
   if (!e) return CH_ERR_NO_MEMORY;
   e->u.disconnect.code = code;
-  copy_text(e->u.disconnect.text, sizeof e->u.disconnect.text, text);
+  append(e->u.disconnect.text, sizeof e->u.disconnect.text, text);
   return CH_OK;
 }
 
 void set_cause(step *s, const char *text) {
-  copy_text(s->cause, sizeof s->cause, text);
+  s->cause[0] = 0;
+  add_cause(s, text);
+}
+
+void add_cause(step *s, const char *text) {
+  append(s->cause, sizeof s->cause, text);
+}
+
+void add_cause_number(step *s, uint64_t n) {
+  char buf[CH_MONEY_STR];
+  add_cause(s, ch_amount_str(buf, ch_amount_of(n)));
 }

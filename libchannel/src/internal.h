@@ -134,7 +134,10 @@ ch_err fx_payment(ch_effects *fx, const ch_op *op, bool incoming, ch_payment_sta
                   uint64_t version, size_t index, ch_err reason);
 ch_err fx_history(ch_effects *fx, ch_phase from, ch_phase to, uint64_t version, const char *cause);
 ch_err fx_disconnect(ch_effects *fx, ch_err code, const char *text);
+/* Why the channel changed, for the history: the last set_cause wins, add_cause appends to it. */
 void set_cause(step *s, const char *text);
+void add_cause(step *s, const char *text);
+void add_cause_number(step *s, uint64_t n);
 
 /* phase.c */
 ch_phase phase_of(const ch_channel *c);

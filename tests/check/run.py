@@ -190,8 +190,11 @@ def simulate(kind, quick):
         return missing("sim", "no executable 'sim' in tests/meson.build")
     seeds = int(os.environ.get("SIM_SEEDS", 200 if quick else 4000)) // kind.slower
     share = max(1, seeds // CPUS)
-    return [Job(f"sim {share} seeds from {first}", [programs[0], "--seeds", str(share), "--from", str(first)], kind.env,
+    runs = [Job(f"sim {share} seeds from {first}", [programs[0], "--seeds", str(share), "--from", str(first)], kind.env,
                 timeout=1200) for first in range(0, share * CPUS, share)]
+    broken = [Job(f"sim notices a broken rule: {rule}", [programs[0], "--break", rule], kind.env)
+              for rule in ("barrier", "persist", "replay", "backup")]
+    return runs + broken
 
 
 def end_to_end(kind):

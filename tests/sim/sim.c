@@ -2,6 +2,8 @@
  *
  *   sim [--seeds N] [--from S] [--trace] [--break barrier|persist|replay|backup]
  *
+ * --break breaks a rule on purpose; then the run is good if the simulator notices.
+ *
  * Each seed: open, random payments from both sides with crashes at every persist and send, cuts, delays, stalls and
  * reorganisations; then the faults stop, everything must converge, and the channel ends in one of several ways, among
  * them a cheat with an old state. Output is TAP; a failure names its seed. */
@@ -255,10 +257,11 @@ static bool run_seed(uint64_t seed, bool trace, broken b, totals *t) {
   return ok;
 }
 
+static const char *const broken_names[] = {"nothing", "barrier", "persist", "replay", "backup"};
+
 static broken broken_of(const char *name) {
-  static const char *const names[] = {"nothing", "barrier", "persist", "replay", "backup"};
-  for (int i = 0; i < 5; i++)
-    if (strcmp(name, names[i]) == 0) return (broken)i;
+  for (int i = 1; i < 5; i++)
+    if (strcmp(name, broken_names[i]) == 0) return (broken)i;
   fprintf(stderr, "sim: unknown rule '%s': barrier, persist, replay or backup\n", name);
   exit(2);
 }
@@ -288,7 +291,8 @@ int main(int argc, char **argv) {
   printf("# seeds %llu..%llu: %lu steps, %lu payments, %lu crashes, %lu cuts, %lu reorganisations, %lu refusals\n",
          (unsigned long long)from, (unsigned long long)(from + seeds - 1), t.steps, t.payments, t.crashes, t.cuts,
          t.reorgs, t.refusals);
-  printf("%s 1 - sim: %llu seeds from %llu\n1..1\n", failed ? "not ok" : "ok", (unsigned long long)seeds,
-         (unsigned long long)from);
-  return failed != 0;
+  bool good = (failed != 0) == (b != BROKEN_NOTHING);
+  printf("%s 1 - sim: %llu seeds from %llu%s%s\n1..1\n", good ? "ok" : "not ok", (unsigned long long)seeds,
+         (unsigned long long)from, b ? ", a broken rule is noticed: " : "", b ? broken_names[b] : "");
+  return !good;
 }
