@@ -124,7 +124,7 @@ typedef struct step {
 } step;
 
 /* step.c */
-ch_channel *channel_clone(const ch_channel *c);
+ch_channel *channel_clone(const ch_channel *from);
 void channel_derive(ch_channel *c); /* fills the derived fields */
 
 /* effects.c */

@@ -295,8 +295,8 @@ ch_err ch_channel_encode(const ch_channel *c, uint8_t **out, size_t *len) {
   r.has_head = r.has_final = true;
   put_onchain(&r.head, &c->view.head);
   put_onchain(&r.final, &c->view.final);
-  for (size_t i = 0; i < INSTANCES_KEPT && !ch_hash_is_zero(&c->instance[i]); i++)
-    PUT(r.instances[r.instances_count++], c->instance[i]);
+  for (size_t i = 0; i < INSTANCES_KEPT && !ch_hash_is_zero(&c->instance[i]); i++, r.instances_count++)
+    PUT(r.instances[i], c->instance[i]);
   r.ops.funcs.encode = encode_ops;
   r.ops.arg = (void *)(uintptr_t)c;
   size_t size;
