@@ -359,11 +359,11 @@ static bool get_reestablish(ch_msg *m, const ch_wire_Reestablish *w) {
   m->u.reestablish.outstanding = w->outstanding;
   m->u.reestablish.frozen = w->frozen;
   COPY(m->u.reestablish.instance.b, w->instance);
-  if (!w->has_proof) return true;
+  if (!w->has_proof) return true; /* a proof of version 0 would be no canonical form of "none" */
   m->u.reestablish.proof_version = w->proof.version;
   COPY(m->u.reestablish.proof_outcome.b, w->proof.outcome_hash);
   COPY(m->u.reestablish.proof_sig.b, w->proof.signature);
-  return w->proof.version > 0;
+  return true;
 }
 
 /* The operations are in the message already. */
