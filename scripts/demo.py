@@ -1,0 +1,235 @@
+"""The demo behind scripts/demo: a payer and a merchant, each a real channeld, on one embedded chain in a file.
+
+Every step is a command that a person could type (they are shown), but for the thousand single payments, which go to the
+payer's HTTP API over one connection. All amounts are checked to the last unit at the end.
+"""
+import http.client
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+
+BUILD = os.path.abspath(sys.argv[1])
+PERIOD, BOND = 600, 5000
+WAIT = 60  # seconds until something that should happen counts as failed
+TTY = sys.stdout.isatty()
+
+
+class Failed(Exception):
+    pass
+
+
+def say(text):
+    print(text, flush=True)
+
+
+class Node:
+    """One data directory and the daemon that runs on it."""
+
+    def __init__(self, name, folder, chain):
+        self.name, self.dir, self.chain, self.process = name, os.path.join(folder, name), chain, None
+        self.log = os.path.join(folder, name + ".log")
+        self.run("channeld", "init", "--dir", self.dir, "--yes", show=False)
+
+    def run(self, program, *args, show=True):
+        if show:
+            say(f"  {self.name}$ {program} {' '.join(args)}")
+        done = subprocess.run([os.path.join(BUILD, "channeld", program), *args], capture_output=True, text=True,
+                              timeout=WAIT, stdin=subprocess.DEVNULL)
+        if done.returncode:
+            raise Failed(f"{program} {' '.join(args)}: {done.stderr.strip() or done.stdout.strip()}")
+        return done.stdout
+
+    def cli(self, *args, show=True):
+        if show:
+            say(f"  {self.name}$ channel-cli {' '.join(args)}")
+        return json.loads(self.run("channel-cli", "--dir", self.dir, "--json", *args, show=False))
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                [os.path.join(BUILD, "channeld", "channeld"), "--dir", self.dir, "--l1", f"dev:{self.chain}",
+                 "--listen", "127.0.0.1:0", "--api", "127.0.0.1:0", "--challenge-period", str(PERIOD),
+                 "--bond", str(BOND), "--max-deposit", "1000000"],
+                stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        def answers():
+            if self.process.poll() is not None:
+                raise Failed(f"{self.name}'s channeld ended: {open(self.log, errors='replace').read()[-2000:]}")
+            try:
+                return self.cli("info", show=False)
+            except Failed:
+                return None
+        self.info = wait_for(f"{self.name} to answer", answers)
+        token = open(os.path.join(self.dir, "api.token")).read().strip()
+        self.headers = {"Authorization": "Bearer " + token, "Content-Type": "application/json"}
+        self.http = http.client.HTTPConnection(open(os.path.join(self.dir, "api.address")).read().strip(), timeout=WAIT)
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            if self.process.wait(WAIT):
+                raise Failed(f"{self.name}'s channeld did not stop cleanly: status {self.process.returncode}")
+
+    def post(self, path, body):
+        self.http.request("POST", path, json.dumps(body), self.headers)
+        reply = self.http.getresponse()
+        text = reply.read()
+        if reply.status != 200:
+            raise Failed(f"POST {path}: {reply.status} {text.decode(errors='replace')}")
+        return json.loads(text)
+
+    def balance(self):
+        return int(self.cli("wallet", "balance", show=False)["balance"])
+
+    def show(self, channel):
+        return self.cli("channel", "show", channel, show=False)
+
+
+def wait_for(what, look):
+    """The first true result of `look`, which is asked again and again for at most WAIT seconds."""
+    deadline = time.monotonic() + WAIT
+    while time.monotonic() < deadline:
+        result = look()
+        if result:
+            return result
+        time.sleep(0.02)
+    raise Failed(f"waited {WAIT} s for {what}")
+
+
+def until_phase(nodes, channel, phase):
+    for node in nodes:
+        wait_for(f"{node.name}'s channel to be {phase}", lambda: node.show(channel)["phase"] == phase)
+
+
+def open_channel(payer, merchant, deposit, peer_deposit):
+    node_id = merchant.info["node_id"]
+    channel = payer.cli("channel", "open", node_id, "--deposit", str(deposit), "--peer-deposit", str(peer_deposit))["id"]
+    until_phase([payer, merchant], channel, "open")
+    want = {payer: (deposit, peer_deposit), merchant: (peer_deposit, deposit)}
+    for node, (mine, peer) in want.items():
+        wait_for(f"{node.name} to see the deposits",
+                 lambda: node.show(channel)["contributions"] == {"mine": str(mine), "peer": str(peer)})
+    return channel
+
+
+def pay(payer, channel, count, amount, name):
+    """One after the other, each settled before the next is made."""
+    started = time.monotonic()
+    for i in range(1, count + 1):
+        done = payer.post("/v1/payments", {"id": f"{name}-{i}", "channel": channel, "amount": str(amount)})
+        if done["status"] != "settled":
+            raise Failed(f"payment {name}-{i} is {done['status']}")
+        if TTY or i % 250 == 0 or i == count:
+            end = "\r" if TTY and i < count else "\n"
+            print(f"  {i} of {count} payments, {i / (time.monotonic() - started):.0f} a second", end=end, flush=True)
+
+
+def burst(payer, channel, count, batch):
+    started = time.monotonic()
+    for first in range(0, count, batch):
+        many = [{"id": f"burst-{first + i}", "channel": channel, "amount": "1"} for i in range(batch)]
+        done = payer.post("/v1/payments", {"payments": many, "wait_ms": WAIT * 1000})
+        if any(p["status"] != "settled" for p in done["payments"]):
+            raise Failed("a payment of the burst was not settled")
+    say(f"  {count} payments in one burst, {count / (time.monotonic() - started):.0f} a second")
+
+
+def copy_database(node, to):
+    """A consistent copy of a running daemon's data directory, as a backup (or a thief) would take it."""
+    os.makedirs(to)
+    shutil.copy(os.path.join(node.dir, "seed"), to)
+    source, target = sqlite3.connect(os.path.join(node.dir, "channeld.db")), sqlite3.connect(os.path.join(to, "channeld.db"))
+    source.backup(target)
+    source.close()
+    target.close()
+
+
+def honest_channel(payer, merchant):
+    say("\n1. A channel: open, a thousand payments one by one, a burst, close together")
+    channel = open_channel(payer, merchant, 1000000, 0)
+    pay(payer, channel, 1000, 100, "pay")
+    burst(payer, channel, 5000, 500)
+    payer.cli("channel", "close", channel)
+    until_phase([payer, merchant], channel, "closed")
+    return 1000 * 100 + 5000
+
+
+def cheated_channel(payer, merchant, folder):
+    say("\n2. A second channel: the payer publishes an old state and is stopped")
+    channel = open_channel(payer, merchant, 500000, 200000)
+    pay(payer, channel, 10, 1000, "early")
+    old = os.path.join(folder, "old-copy")
+    copy_database(payer, old)
+    pay(payer, channel, 40, 1000, "late")
+    payer.stop()
+    say("  the payer's daemon is off; a tool takes the old copy of its data to the chain")
+    done = subprocess.run([os.path.join(BUILD, "tests", "cheat"), old, payer.chain, channel], capture_output=True,
+                          text=True, timeout=WAIT)
+    say("  " + done.stdout.strip())
+    if done.returncode:
+        raise Failed(f"the cheat tool: {done.stderr.strip()}")
+    wait_for("the merchant to refute", lambda: merchant.show(channel)["waits_for"]["code"] == "window")
+    say("  the merchant has refuted with the newest state; now the challenge window passes")
+    merchant.cli("dev", "warp", str(2 * PERIOD))
+    until_phase([merchant], channel, "closed")
+    payer.start()
+    until_phase([payer], channel, "closed")
+    for line in merchant.cli("channel", "history", channel, show=False)["history"][-5:]:
+        say(f"    {line['from']:>9} -> {line['to']:<9} {line['cause']}")
+    return 50 * 1000 + BOND
+
+
+def table(rows):
+    say(f"\n{'on-chain balance of':<22}{'expected':>14}{'actual':>14}")
+    for name, expected, actual in rows:
+        say(f"{name:<22}{expected:>14}{actual:>14}{'' if expected == actual else '   WRONG'}")
+    return all(expected == actual for _, expected, actual in rows)
+
+
+def demo(folder, nodes):
+    chain = os.path.join(folder, "chain.db")
+    say(f"demo: two daemons and an embedded chain in {folder}")
+    payer, merchant = Node("payer", folder, chain), Node("merchant", folder, chain)
+    nodes += [payer, merchant]
+    for node in nodes:
+        node.start()
+        node.cli("dev", "faucet", "2000000")
+    payer.cli("peer", "connect", f"{merchant.info['node_id']}@{merchant.info['listen']}")
+    moved = honest_channel(payer, merchant)
+    rows = [("payer, after 1", 2000000 - moved, payer.balance()),
+            ("merchant, after 1", 2000000 + moved, merchant.balance())]
+    moved += cheated_channel(payer, merchant, folder)
+    rows += [("payer, after 2", 2000000 - moved, payer.balance()),
+             ("merchant, after 2", 2000000 + moved, merchant.balance())]
+    if not table(rows):
+        raise Failed("the balances are not what they should be")
+
+
+def main():
+    folder, nodes, started = tempfile.mkdtemp(prefix="channel-demo-"), [], time.monotonic()
+    try:
+        demo(folder, nodes)
+        for node in nodes:
+            node.stop()
+    except (Failed, OSError, subprocess.SubprocessError, http.client.HTTPException, KeyError, ValueError) as error:
+        print(f"demo: failed: {error}", file=sys.stderr)
+        for node in nodes:
+            print(f"--- the end of {node.log}\n{open(node.log, errors='replace').read()[-3000:]}", file=sys.stderr)
+        return 1
+    finally:
+        for node in nodes:
+            if node.process and node.process.poll() is None:
+                node.process.kill()
+                node.process.wait()
+        if "--keep" not in sys.argv:
+            shutil.rmtree(folder, ignore_errors=True)
+    say(f"took {time.monotonic() - started:.1f} s\ndemo: ok")
+    return 0
+
+
+sys.exit(main())
