@@ -11,6 +11,7 @@
 
 #define ACCEPT_PAUSE 100   /* ms after an accept that failed */
 #define TRANSIENT_PAUSE 5  /* ms at least, and at most three times it, after a dial that failed with EAGAIN */
+#define CROWDED 8          /* who dawdles while others wait for a handshake is sent away so much sooner */
 #define TRANSIENT_TRIES 50 /* then it is a failure like others */
 #define NEVER UINT64_MAX
 
@@ -98,25 +99,30 @@ static void plan_retry(cd_transport *t, cd_peer *peer, cd_link *l) {
   due(t, peer->next_dial);
 }
 
-/* Takes the link out of all tables. Afterwards only the transport's thread knows it. Returns whether its peer is
- * still wanted. */
-static bool take_out(cd_transport *t, cd_link *l) {
-  bool wanted = false;
+/* Afterwards nobody but the transport's thread can find the link, or still has it. */
+static void hide(cd_transport *t, cd_link *l) {
   pthread_mutex_lock(&t->lock);
   if (l->number != 0) {
     cd_table_remove(&t->numbers, &l->number);
   }
-  if (l->peer != NULL) {
-    cd_peer *peer = l->peer;
+  pthread_mutex_unlock(&t->lock);
+  pthread_mutex_lock(&l->lock); /* whoever found it before has finished */
+  pthread_mutex_unlock(&l->lock);
+}
+
+/* Parts the link from its peer and the list. Returns whether the peer is still wanted. */
+static bool take_out(cd_transport *t, cd_link *l) {
+  bool wanted = false;
+  cd_peer *peer = l->peer;
+  if (peer != NULL) {
+    pthread_mutex_lock(&t->lock);
     peer->live = peer->live == l ? NULL : peer->live;
     peer->dialed = peer->dialed == l ? NULL : peer->dialed;
     wanted = peer->wanted && !t->stopped;
     plan_retry(t, peer, l);
     cd_peers_release(&t->peers, peer);
+    pthread_mutex_unlock(&t->lock);
   }
-  pthread_mutex_unlock(&t->lock);
-  pthread_mutex_lock(&l->lock); /* whoever found it before has finished */
-  pthread_mutex_unlock(&l->lock);
   if (l->prev != NULL) {
     l->prev->next = l->next;
   } else {
@@ -131,9 +137,10 @@ static bool take_out(cd_transport *t, cd_link *l) {
 
 /* The end of a link that has been shut. */
 static void reap(cd_transport *t, cd_link *l) {
-  bool wanted = take_out(t, l);
+  hide(t, l);
   cd_link_stop(l);
   cd_inbox_remove(&t->inbox, l);
+  bool wanted = take_out(t, l);
   if (l->state == CD_LINK_LIVE) {
     t->listener.down(t->listener.ctx, l->number, &l->node, l->reason);
   } else if (l->inbound) {
@@ -256,6 +263,9 @@ static void accept_some(cd_transport *t) {
       enlist(t, l);
       begin_handshake(t, l);
     }
+    if (t->n_accepted >= t->config.max_handshakes) {
+      due(t, cd_monotonic_ms() + t->config.handshake_ms / CROWDED);
+    }
   } else if (error != 0) {
     cd_log(CD_LOG_WARN, "net", "a connection could not be accepted: %s", nng_strerror(error));
     a->not_before = cd_monotonic_ms() + ACCEPT_PAUSE;
@@ -280,9 +290,8 @@ static uint64_t tick_unfinished(cd_transport *t, cd_link *l, uint64_t now) {
   uint64_t limit = t->config.dial_ms;
   if (l->state == CD_LINK_HANDSHAKE) {
     limit = t->config.handshake_ms;
-    /* Who dawdles while others wait is sent away sooner. */
     if (l->inbound && t->n_accepted >= t->config.max_handshakes) {
-      limit /= 8;
+      limit /= CROWDED;
     }
   }
   if (now - l->started < limit) {
