@@ -36,7 +36,7 @@ static const setting settings[] = {
     {"max-bond", "1000000000000000000", "AMOUNT", AMOUNT, AT(max_bond), 0, 0,
      "channels of others with more are refused"},
     {"max-deposit", "0", "AMOUNT", AMOUNT, AT(max_deposit), 0, 0, "what others may ask this node to deposit"},
-    {"max-pending-opens", "8", "N", NUMBER, AT(max_pending_opens), 0, 1000000, "unfinished openings per peer"},
+    {"max-pending-opens", "64", "N", NUMBER, AT(max_pending_opens), 0, 1000000, "unfinished openings per peer"},
     {"assets", "none", "LIST", TEXT, AT(assets), 0, 0,
      "tokens that others may open channels in: addresses with commas between, any or none"},
     {"freshness", "600", "SECONDS", NUMBER, AT(freshness), 10, 1000000,

@@ -1,252 +1,282 @@
-/* sender.c - see sender.h. One thread, one account, nonces in order. */
 #include "sender.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
-#include "util/log.h"
+#include "json.h"
+#include "util/queue.h"
+
+#define RETRY_S 2
+
+/* A nonce of ours that something else has used: since which block we have seen that. */
+typedef struct lost {
+  ch_hash key;
+  uint64_t since;
+} lost;
 
 struct cd_sender {
-  cd_store store;
-  cd_l1 l1;
+  cd_node *node;
   pthread_t thread;
   pthread_mutex_t lock;
   pthread_cond_t woken;
   bool work, stop;
-};
-
-/* The unfinished rows of one look at the store, in the order in which they were wanted. */
-typedef struct batch {
+  /* the thread's own */
   cd_tx_row *rows;
   size_t n, cap;
-  bool failed;
-} batch;
+  bool incomplete; /* memory was out */
+  lost *lost;
+  size_t n_lost;
+};
 
-static uint8_t *copy_bytes(const uint8_t *bytes, size_t len) {
-  uint8_t *out = (uint8_t *)malloc(len ? len : 1);
-  if (out && len) memcpy(out, bytes, len);
-  return out;
+/* --- The rows ------------------------------------------------------------------------------------ */
+
+static void rows_clear(cd_sender *s) {
+  for (size_t i = 0; i < s->n; i++)
+    cd_tx_row_clear(&s->rows[i]);
+  s->n = 0;
 }
 
-static bool take_row(void *arg, const cd_tx_row *row) {
-  batch *b = (batch *)arg;
-  if (b->n == b->cap) {
-    size_t cap = b->cap ? 2 * b->cap : 16;
-    cd_tx_row *rows = (cd_tx_row *)realloc(b->rows, cap * sizeof *rows);
-    if (!rows) return !(b->failed = true);
-    b->rows = rows;
-    b->cap = cap;
+static bool copy_bytes(uint8_t **out, const uint8_t *in, size_t len) {
+  *out = NULL;
+  if (len == 0) return true;
+  *out = malloc(len);
+  if (*out != NULL) memcpy(*out, in, len);
+  return *out != NULL;
+}
+
+static bool keep_row(cd_sender *s, const cd_tx_row *row) {
+  if (s->n == s->cap) {
+    size_t cap = s->cap == 0 ? 16 : 2 * s->cap;
+    cd_tx_row *rows = realloc(s->rows, cap * sizeof *rows);
+    if (rows == NULL) return false;
+    s->rows = rows;
+    s->cap = cap;
   }
-  cd_tx_row *r = &b->rows[b->n++];
-  *r = *row;
-  r->data = copy_bytes(row->data, row->data_len);
-  r->raw = copy_bytes(row->raw, row->raw_len);
-  if (r->data && r->raw) return true;
-  return !(b->failed = true);
-}
-
-static void batch_free(batch *b) {
-  for (size_t i = 0; i < b->n; i++)
-    cd_tx_row_clear(&b->rows[i]);
-  free(b->rows);
-}
-
-static void set_error(cd_tx_row *r, const char *text) {
-  snprintf(r->error, sizeof r->error, "%s", text);
-}
-
-/* False if the row could not be stored: then nothing more is done with it in this round. */
-static bool put(cd_sender *s, cd_tx_row *r) {
-  r->updated = s->l1.ops->now(s->l1.ctx);
-  ch_err err = s->store.ops->tx_put(s->store.ctx, r);
-  if (err) cd_log(CD_LOG_ERROR, "sender", "a transaction could not be stored: %s", ch_err_text(err));
-  return !err;
-}
-
-static const char *name_of(const cd_tx_row *r) {
-  switch ((ch_tx_kind)r->kind) {
-  case CH_TX_DEPOSIT: return "deposit";
-  case CH_TX_CLOSE: return "close";
-  case CH_TX_CHALLENGE: return "challenge";
-  case CH_TX_REFUTE: return "refute";
-  case CH_TX_SETTLE: return "settle";
+  cd_tx_row *copy = &s->rows[s->n];
+  *copy = *row;
+  if (!copy_bytes(&copy->data, row->data, row->data_len)) return false;
+  if (!copy_bytes(&copy->raw, row->raw, row->raw_len)) {
+    free(copy->data);
+    return false;
   }
-  return "transfer";
-}
-
-static void give_up(cd_sender *s, cd_tx_row *r, const char *why) {
-  r->status = CD_TX_FAILED;
-  set_error(r, why);
-  if (put(s, r)) cd_log(CD_LOG_WARN, "sender", "%s failed: %s", name_of(r), why);
-}
-
-/* Its nonce went to another transaction, so these bytes can never be mined. A call of the Adjudicator is signed anew:
- * made twice it reverts. A transfer is not: twice it would pay twice. */
-static void nonce_lost(cd_sender *s, cd_tx_row *r) {
-  if (!r->kind)
-    return give_up(s, r, "another transaction of this account took its nonce; send it again if still wanted");
-  cd_log(CD_LOG_WARN, "sender", "%s: another transaction took nonce %llu; signing anew", name_of(r),
-         (unsigned long long)r->nonce);
-  r->status = CD_TX_QUEUED;
-  r->has_nonce = false;
-  free(r->raw);
-  r->raw = NULL;
-  r->raw_len = 0;
-  put(s, r);
-}
-
-static void broadcast(cd_sender *s, cd_tx_row *r) {
-  char why[200] = "";
-  cd_receipt receipt;
-  switch (s->l1.ops->broadcast(s->l1.ctx, r->raw, r->raw_len, why)) {
-  case CD_SENT_OK:
-  case CD_SENT_KNOWN:
-  case CD_SENT_RETRY: return; /* the next look at its receipt tells */
-  case CD_SENT_NONCE_LOW:
-    /* Either these very bytes are in a block, or others are. */
-    if (s->l1.ops->receipt(s->l1.ctx, &r->hash, &receipt) == CH_OK && receipt.status == CD_RECEIPT_NONE)
-      nonce_lost(s, r);
-    return;
-  case CD_SENT_REFUSED: give_up(s, r, why); return;
-  }
-}
-
-/* Signed and stored first, then sent. */
-static void send_new(cd_sender *s, cd_tx_row *r, uint64_t *next_nonce) {
-  ch_err err = s->l1.ops->sign(s->l1.ctx, *next_nonce, r->value, r->data, r->data_len, &r->raw, &r->raw_len, &r->hash);
-  if (err) {
-    cd_log(CD_LOG_ERROR, "sender", "%s could not be signed: %s", name_of(r), ch_err_text(err));
-    return;
-  }
-  r->nonce = (*next_nonce)++;
-  r->has_nonce = true;
-  r->status = CD_TX_SENT;
-  if (!put(s, r)) return;
-  cd_log(CD_LOG_INFO, "sender", "%s sent nonce=%llu", name_of(r), (unsigned long long)r->nonce);
-  broadcast(s, r);
-}
-
-static void follow(cd_sender *s, cd_tx_row *r) {
-  cd_receipt receipt;
-  if (s->l1.ops->receipt(s->l1.ctx, &r->hash, &receipt)) return;
-  if (receipt.status == CD_RECEIPT_NONE) {
-    if (r->status == CD_TX_MINED) {
-      cd_log(CD_LOG_WARN, "sender", "%s left the chain by a reorganisation; sending it again", name_of(r));
-      r->status = CD_TX_SENT;
-      if (!put(s, r)) return;
-    }
-    return broadcast(s, r);
-  }
-  if (receipt.final && receipt.status == CD_RECEIPT_REVERTED) return give_up(s, r, receipt.error);
-  cd_tx_status status = receipt.final ? CD_TX_DONE : CD_TX_MINED;
-  if (status == r->status && receipt.block == r->block) return;
-  r->status = status;
-  r->block = receipt.block;
-  set_error(r, receipt.error);
-  put(s, r);
-}
-
-/* The first nonce that neither the chain nor a transaction of ours under way has used. */
-static bool next_nonce(cd_sender *s, const batch *b, uint64_t *out) {
-  if (s->l1.ops->nonce(s->l1.ctx, out)) return false;
-  for (size_t i = 0; i < b->n; i++)
-    if (b->rows[i].status == CD_TX_SENT && b->rows[i].nonce >= *out) *out = b->rows[i].nonce + 1;
+  s->n++;
   return true;
 }
 
-static void look(cd_sender *s) {
-  batch b = {0};
-  ch_err err = s->store.ops->txs(s->store.ctx, true, take_row, &b);
-  if (err || b.failed) {
-    cd_log(CD_LOG_ERROR, "sender", "the transactions could not be read: %s", ch_err_text(err ? err : CH_ERR_NO_MEMORY));
-    return batch_free(&b);
-  }
-  bool queued = false;
-  for (size_t i = 0; i < b.n; i++) {
-    if (b.rows[i].status != CD_TX_QUEUED) follow(s, &b.rows[i]);
-    queued = queued || b.rows[i].status == CD_TX_QUEUED;
-  }
-  uint64_t nonce;
-  if (queued && next_nonce(s, &b, &nonce))
-    for (size_t i = 0; i < b.n; i++)
-      if (b.rows[i].status == CD_TX_QUEUED) send_new(s, &b.rows[i], &nonce);
-  batch_free(&b);
+static bool keep(void *arg, const cd_tx_row *row) {
+  cd_sender *s = arg;
+  s->incomplete = !keep_row(s, row);
+  return !s->incomplete;
 }
 
+static bool put(cd_sender *s, cd_tx_row *row) {
+  cd_store *store = &s->node->store;
+  row->updated = s->node->l1.ops->now(s->node->l1.ctx);
+  if (store->ops->tx_put(store->ctx, row) == CH_OK) return true;
+  cd_log(CD_LOG_ERROR, "sender", "cannot save a transaction: it waits key=%s", cd_short_hash(&row->key).s);
+  return false;
+}
+
+static void set_error(cd_tx_row *row, const char *text) {
+  snprintf(row->error, sizeof row->error, "%s", text);
+}
+
+/* --- A row's way ---------------------------------------------------------------------------------- */
+
+static void fail(cd_sender *s, cd_tx_row *row, const char *why) {
+  set_error(row, why);
+  row->status = CD_TX_FAILED;
+  if (put(s, row))
+    cd_log(CD_LOG_WARN, "sender", "a transaction failed: %s key=%s channel=%s", why, cd_short_hash(&row->key).s,
+           cd_short_hash(&row->channel).s);
+}
+
+static void broadcast(cd_sender *s, cd_tx_row *row, bool first) {
+  cd_l1 *l1 = &s->node->l1;
+  char why[200] = "";
+  switch (l1->ops->broadcast(l1->ctx, row->raw, row->raw_len, why)) {
+  case CD_SENT_OK:
+  case CD_SENT_KNOWN:
+  case CD_SENT_NONCE_LOW: return; /* a receipt, or its absence, tells more in a later round */
+  case CD_SENT_REFUSED:
+    if (first) {
+      fail(s, row, why);
+      return;
+    }
+    break;
+  case CD_SENT_RETRY: break;
+  }
+  cd_log(CD_LOG_INFO, "sender", "a transaction is not taken yet: %s key=%s", why, cd_short_hash(&row->key).s);
+}
+
+/* Signs with `nonce`, stores, then broadcasts. False if the nonce was not used. */
+static bool send_new(cd_sender *s, cd_tx_row *row, uint64_t nonce) {
+  cd_l1 *l1 = &s->node->l1;
+  uint8_t *raw;
+  size_t len;
+  ch_hash hash;
+  ch_err err = l1->ops->sign(l1->ctx, nonce, row->value, row->data, row->data_len, &raw, &len, &hash);
+  if (err != CH_OK) {
+    cd_log(CD_LOG_ERROR, "sender", "cannot sign a transaction: %s key=%s", ch_err_name(err),
+           cd_short_hash(&row->key).s);
+    return false;
+  }
+  free(row->raw);
+  row->raw = raw;
+  row->raw_len = len;
+  row->hash = hash;
+  row->nonce = nonce;
+  row->has_nonce = true;
+  row->block = 0;
+  row->status = CD_TX_SENT;
+  set_error(row, "");
+  if (!put(s, row)) return false;
+  broadcast(s, row, true);
+  return row->status == CD_TX_SENT;
+}
+
+/* Whether another transaction with this nonce is final, so that these bytes can never be mined. */
+static bool is_dead(cd_sender *s, const cd_tx_row *row, uint64_t chain_nonce, const cd_head *head) {
+  size_t i = 0;
+  while (i < s->n_lost && !ch_hash_eq(&s->lost[i].key, &row->key))
+    i++;
+  if (row->nonce >= chain_nonce) {
+    if (i < s->n_lost) s->lost[i] = s->lost[--s->n_lost];
+    return false;
+  }
+  if (i < s->n_lost) {
+    if (head->final_number < s->lost[i].since) return false;
+    s->lost[i] = s->lost[--s->n_lost];
+    return true;
+  }
+  lost *more = realloc(s->lost, (s->n_lost + 1) * sizeof *more);
+  if (more == NULL) return false;
+  s->lost = more;
+  s->lost[s->n_lost++] = (lost){row->key, head->number};
+  return false;
+}
+
+static void on_mined(cd_sender *s, cd_tx_row *row, const cd_receipt *r) {
+  if (r->final && r->status == CD_RECEIPT_REVERTED) {
+    row->block = r->block;
+    fail(s, row, r->error);
+    return;
+  }
+  cd_tx_status status = r->final ? CD_TX_DONE : CD_TX_MINED;
+  if (row->status == status && row->block == r->block) return;
+  row->status = status;
+  row->block = r->block;
+  set_error(row, r->status == CD_RECEIPT_REVERTED ? r->error : "");
+  put(s, row);
+}
+
+/* A row that has been sent. */
+static void follow(cd_sender *s, cd_tx_row *row, uint64_t chain_nonce, const cd_head *head) {
+  cd_l1 *l1 = &s->node->l1;
+  cd_receipt r = {0};
+  if (l1->ops->receipt(l1->ctx, &row->hash, &r) != CH_OK) return;
+  if (r.status != CD_RECEIPT_NONE) {
+    on_mined(s, row, &r);
+    return;
+  }
+  if (row->status == CD_TX_MINED) {
+    cd_log(CD_LOG_WARN, "sender", "a reorganisation took a transaction out: sending it again key=%s",
+           cd_short_hash(&row->key).s);
+    row->status = CD_TX_SENT;
+    row->block = 0;
+    if (!put(s, row)) return;
+  }
+  if (is_dead(s, row, chain_nonce, head)) {
+    cd_log(CD_LOG_WARN, "sender", "another transaction used the nonce: signing anew key=%s",
+           cd_short_hash(&row->key).s);
+    row->status = CD_TX_QUEUED;
+    row->has_nonce = false;
+    put(s, row);
+  } else {
+    broadcast(s, row, false);
+  }
+}
+
+static void one_round(cd_sender *s) {
+  cd_node *n = s->node;
+  uint64_t nonce;
+  pthread_mutex_lock(&n->head_lock);
+  cd_head head = n->head;
+  pthread_mutex_unlock(&n->head_lock);
+  s->incomplete = false;
+  if (n->store.ops->txs(n->store.ctx, true, keep, s) != CH_OK || s->incomplete) return;
+  if (s->n == 0 || n->l1.ops->nonce(n->l1.ctx, &nonce) != CH_OK) return;
+  uint64_t next = nonce;
+  for (size_t i = 0; i < s->n; i++) {
+    if (s->rows[i].status == CD_TX_QUEUED) continue;
+    follow(s, &s->rows[i], nonce, &head);
+    if (s->rows[i].has_nonce && s->rows[i].nonce >= next) next = s->rows[i].nonce + 1;
+  }
+  for (size_t i = 0; i < s->n; i++) {
+    if (s->rows[i].status == CD_TX_QUEUED && send_new(s, &s->rows[i], next)) next++;
+  }
+}
+
+/* --- The thread ------------------------------------------------------------------------------------ */
+
 static void *run(void *arg) {
-  cd_sender *s = (cd_sender *)arg;
+  cd_sender *s = arg;
   pthread_mutex_lock(&s->lock);
   while (!s->stop) {
     if (!s->work) {
-      pthread_cond_wait(&s->woken, &s->lock);
-      continue;
+      struct timespec until;
+      clock_gettime(CLOCK_MONOTONIC, &until);
+      until.tv_sec += RETRY_S;
+      int waited = 0;
+      while (!s->work && !s->stop && waited == 0)
+        waited = pthread_cond_timedwait(&s->woken, &s->lock, &until);
+      if (s->stop) break;
     }
     s->work = false;
     pthread_mutex_unlock(&s->lock);
-    look(s);
+    one_round(s);
+    rows_clear(s);
     pthread_mutex_lock(&s->lock);
   }
   pthread_mutex_unlock(&s->lock);
   return NULL;
 }
 
-ch_err cd_sender_start(cd_sender **out, const cd_store *store, const cd_l1 *l1) {
-  cd_sender *s = (cd_sender *)calloc(1, sizeof *s);
-  if (!s) return CH_ERR_NO_MEMORY;
-  s->store = *store;
-  s->l1 = *l1;
+cd_sender *cd_sender_start(cd_node *n) {
+  pthread_condattr_t attr;
+  cd_sender *s = calloc(1, sizeof *s);
+  if (s == NULL) return NULL;
+  s->node = n;
   s->work = true;
   pthread_mutex_init(&s->lock, NULL);
-  pthread_cond_init(&s->woken, NULL);
-  if (pthread_create(&s->thread, NULL, run, s) == 0) {
-    *out = s;
-    return CH_OK;
-  }
+  pthread_condattr_init(&attr);
+  pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+  pthread_cond_init(&s->woken, &attr);
+  pthread_condattr_destroy(&attr);
+  if (pthread_create(&s->thread, NULL, run, s) == 0) return s;
   free(s);
-  return CH_ERR_NO_MEMORY;
+  return NULL;
 }
 
 void cd_sender_wake(cd_sender *s) {
+  if (s == NULL) return;
   pthread_mutex_lock(&s->lock);
   s->work = true;
-  pthread_cond_signal(&s->woken);
   pthread_mutex_unlock(&s->lock);
-}
-
-typedef struct search {
-  const ch_hash *key;
-  bool found;
-} search;
-
-static bool is_key(void *arg, const cd_tx_row *row) {
-  search *f = (search *)arg;
-  f->found = f->found || ch_hash_eq(&row->key, f->key);
-  return !f->found;
-}
-
-ch_err cd_sender_transfer(cd_sender *s, const ch_hash *key, const ch_addr *to, const ch_addr *asset, ch_amount amount) {
-  search f = {.key = key};
-  cd_tx_row r = {.key = *key, .status = CD_TX_QUEUED, .updated = s->l1.ops->now(s->l1.ctx)};
-  ch_err err = s->store.ops->txs(s->store.ctx, false, is_key, &f);
-  if (!err && f.found) err = CH_ERR_DUPLICATE;
-  if (!err) err = s->l1.ops->encode_transfer(s->l1.ctx, to, asset, amount, &r.data, &r.data_len);
-  if (err) return err;
-  if (ch_addr_is_zero(asset)) r.value = amount;
-  err = s->store.ops->tx_put(s->store.ctx, &r);
-  cd_tx_row_clear(&r);
-  if (!err) cd_sender_wake(s);
-  return err;
+  pthread_cond_signal(&s->woken);
 }
 
 void cd_sender_stop(cd_sender *s) {
-  if (!s) return;
+  if (s == NULL) return;
   pthread_mutex_lock(&s->lock);
   s->stop = true;
-  pthread_cond_signal(&s->woken);
   pthread_mutex_unlock(&s->lock);
+  pthread_cond_signal(&s->woken);
   pthread_join(s->thread, NULL);
-  pthread_mutex_destroy(&s->lock);
   pthread_cond_destroy(&s->woken);
+  pthread_mutex_destroy(&s->lock);
+  free(s->rows);
+  free(s->lost);
   free(s);
 }

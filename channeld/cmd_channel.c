@@ -1,0 +1,346 @@
+#include "cmd_channel.h"
+
+#include <stdlib.h>
+
+#include "commands.h"
+#include "json.h"
+#include "opens.h"
+
+#define HISTORY_DEFAULT 100
+
+/* --- Answering with a channel -------------------------------------------------------------------- */
+
+typedef struct answer {
+  json_t *body;
+  cd_class cls;
+  cd_reply reply;
+} answer;
+
+void cd_chan_reply_lost(cd_reply reply) {
+  cd_reply_fail(reply, CD_INTERNAL, "not_saved", "Look at the log and at the disk, then try again.",
+                "The change could not be saved, so it was not made.");
+}
+
+static void durable(cd_worker *w, void *arg, bool ok) {
+  (void)w;
+  answer *a = arg;
+  if (ok) {
+    cd_reply_with(a->reply, a->cls, a->body);
+  } else {
+    json_decref(a->body);
+    cd_chan_reply_lost(a->reply);
+  }
+  free(a);
+}
+
+void cd_chan_reply(cd_worker *w, const cd_chan *c, cd_class cls, cd_reply reply) {
+  ch_info info;
+  answer *a = malloc(sizeof *a);
+  if (a == NULL) {
+    cd_reply_err(reply, CH_ERR_NO_MEMORY);
+    return;
+  }
+  cd_chan_info(w, c, &info);
+  *a = (answer){cd_json_channel(&info), cls, reply};
+  if (cd_chan_fence(w, durable, a)) return;
+  json_decref(a->body);
+  free(a);
+  cd_reply_err(reply, CH_ERR_NO_MEMORY);
+}
+
+/* --- Waiting for the end ------------------------------------------------------------------------- */
+
+struct cd_chan_wait {
+  cd_timer timer;
+  struct cd_chan_wait *next;
+  cd_chan *channel;
+  cd_reply reply;
+};
+
+static bool has_ended(cd_worker *w, const cd_chan *c) {
+  ch_info info;
+  cd_chan_info(w, c, &info);
+  return info.phase == CH_PHASE_CLOSED || info.phase == CH_PHASE_ABANDONED;
+}
+
+static void wait_over(void *self, cd_timer *timer) {
+  cd_worker *w = self;
+  struct cd_chan_wait *wait = (struct cd_chan_wait *)(void *)timer;
+  struct cd_chan_wait **at = &wait->channel->waits;
+  while (*at != wait)
+    at = &(*at)->next;
+  *at = wait->next;
+  cd_chan_reply(w, wait->channel, CD_ACCEPTED, wait->reply);
+  free(wait);
+}
+
+static void wait_for_end(cd_worker *w, cd_chan *c, uint64_t ms, cd_reply reply) {
+  struct cd_chan_wait *wait = malloc(sizeof *wait);
+  if (wait == NULL) {
+    cd_chan_reply(w, c, CD_ACCEPTED, reply);
+    return;
+  }
+  *wait = (struct cd_chan_wait){.timer.fire = wait_over, .next = c->waits, .channel = c, .reply = reply};
+  c->waits = wait;
+  cd_timers_set(&w->timers, &wait->timer, cd_monotonic_ms() + ms);
+}
+
+static struct cd_chan_wait *take_wait(cd_worker *w, cd_chan *c) {
+  struct cd_chan_wait *wait = c->waits;
+  c->waits = wait->next;
+  cd_timers_unset(&w->timers, &wait->timer);
+  return wait;
+}
+
+void cd_chan_waits_look(cd_worker *w, cd_chan *c) {
+  if (!has_ended(w, c)) return;
+  while (c->waits != NULL) {
+    struct cd_chan_wait *wait = take_wait(w, c);
+    cd_chan_reply(w, c, CD_OK, wait->reply);
+    free(wait);
+  }
+}
+
+void cd_chan_waits_fail(cd_worker *w, cd_chan *c) {
+  while (c->waits != NULL) {
+    struct cd_chan_wait *wait = take_wait(w, c);
+    cd_reply_fail(wait->reply, CD_UNAVAILABLE, "stopping", "Ask again when the daemon runs.",
+                  "The wait for the channel's end was broken off.");
+    free(wait);
+  }
+}
+
+/* --- Commands on one channel --------------------------------------------------------------------- */
+
+typedef struct job {
+  cd_mail mail;
+  ch_hash id;
+  cd_reply reply;
+  ch_event_kind kind; /* 0: only look */
+  uint64_t wait_ms;
+} job;
+
+static void stepped(cd_worker *w, void *arg, bool ok) {
+  job *j = arg;
+  cd_chan *c = cd_chan_get(w, &j->id);
+  if (!ok || c == NULL) {
+    cd_chan_reply_lost(j->reply);
+  } else if (has_ended(w, c)) {
+    cd_chan_reply(w, c, CD_OK, j->reply);
+  } else if (j->wait_ms > 0) {
+    wait_for_end(w, c, j->wait_ms, j->reply);
+  } else {
+    cd_chan_reply(w, c, CD_ACCEPTED, j->reply);
+  }
+  free(j);
+}
+
+static void run_job(void *self, cd_mail *mail) {
+  cd_worker *w = self;
+  job *j = (job *)(void *)mail;
+  cd_chan *c = cd_chan_get(w, &j->id);
+  ch_err err = c == NULL ? CH_ERR_UNKNOWN_CHANNEL : CH_OK;
+  if (err == CH_OK && j->kind != 0) err = cd_chan_step(w, c, &(ch_event){.kind = j->kind}, stepped, j);
+  if (err == CH_OK && j->kind != 0) return;
+  if (err == CH_OK) {
+    cd_chan_reply(w, c, CD_OK, j->reply);
+  } else {
+    cd_reply_err(j->reply, err);
+  }
+  free(j);
+}
+
+static void post_job(cd_args *a, ch_event_kind kind, uint64_t wait_ms) {
+  ch_hash id = cd_arg_channel(a, "id");
+  if (a->failed) return;
+  job *j = malloc(sizeof *j);
+  if (j == NULL) {
+    cd_reply_err(a->reply, CH_ERR_NO_MEMORY);
+    return;
+  }
+  *j = (job){.mail.run = run_job, .id = id, .reply = a->reply, .kind = kind, .wait_ms = wait_ms};
+  cd_worker_post(cd_node_owner(a->node, &id), &j->mail);
+}
+
+void cd_cmd_channel_show(cd_args *a) {
+  post_job(a, (ch_event_kind)0, 0);
+}
+
+void cd_cmd_channel_close(cd_args *a) {
+  uint64_t wait_ms = cd_arg_number(a, "wait_ms", 0);
+  post_job(a, CH_EV_CLOSE, wait_ms);
+}
+
+void cd_cmd_channel_challenge(cd_args *a) {
+  post_job(a, CH_EV_CHALLENGE, 0);
+}
+
+/* --- All channels -------------------------------------------------------------------------------- */
+
+/* A list that all workers add to. The last one answers. */
+typedef struct gather {
+  pthread_mutex_t lock;
+  json_t *list;
+  unsigned left;
+  bool lost;
+  cd_reply reply;
+} gather;
+
+typedef struct part {
+  cd_mail mail;
+  gather *g;
+  json_t *list;
+} part;
+
+static int by_id(const void *a, const void *b) {
+  json_t *const *x = a, *const *y = b;
+  return strcmp(json_string_value(json_object_get(*x, "id")), json_string_value(json_object_get(*y, "id")));
+}
+
+static json_t *sorted(json_t *list) {
+  size_t n = json_array_size(list);
+  json_t **v = calloc(n + 1, sizeof(json_t *)), *out = json_array();
+  if (v == NULL) return out;
+  for (size_t i = 0; i < n; i++)
+    v[i] = json_array_get(list, i);
+  qsort(v, n, sizeof(json_t *), by_id);
+  for (size_t i = 0; i < n; i++)
+    json_array_append(out, v[i]);
+  free(v);
+  return out;
+}
+
+static void gathered(cd_worker *w, void *arg, bool ok) {
+  (void)w;
+  part *p = arg;
+  gather *g = p->g;
+  pthread_mutex_lock(&g->lock);
+  json_array_extend(g->list, p->list);
+  g->lost |= !ok;
+  bool last = --g->left == 0;
+  pthread_mutex_unlock(&g->lock);
+  json_decref(p->list);
+  free(p);
+  if (!last) return;
+  if (g->lost) {
+    cd_chan_reply_lost(g->reply);
+  } else {
+    cd_reply_with(g->reply, CD_OK, json_pack("{s:o}", "channels", sorted(g->list)));
+  }
+  json_decref(g->list);
+  pthread_mutex_destroy(&g->lock);
+  free(g);
+}
+
+static void list_mine(void *self, cd_mail *mail) {
+  cd_worker *w = self;
+  part *p = (part *)(void *)mail;
+  size_t i = 0;
+  for (const cd_chan *c; (c = cd_table_next(&w->channels, &i)) != NULL;) {
+    ch_info info;
+    cd_chan_info(w, c, &info);
+    json_array_append_new(p->list, cd_json_channel(&info));
+  }
+  if (!cd_chan_fence(w, gathered, p)) gathered(w, p, false);
+}
+
+void cd_cmd_channel_list(cd_args *a) {
+  cd_node *n = a->node;
+  gather *g = malloc(sizeof *g);
+  part *parts[CD_MAX_WORKERS];
+  bool ok = g != NULL;
+  for (unsigned i = 0; i < n->n_workers; i++)
+    ok = (parts[i] = malloc(sizeof *parts[i])) != NULL && ok;
+  if (!ok) {
+    for (unsigned i = 0; i < n->n_workers; i++)
+      free(parts[i]);
+    free(g);
+    cd_reply_err(a->reply, CH_ERR_NO_MEMORY);
+    return;
+  }
+  *g = (gather){.list = json_array(), .left = n->n_workers, .reply = a->reply};
+  pthread_mutex_init(&g->lock, NULL);
+  for (unsigned i = 0; i < n->n_workers; i++) {
+    *parts[i] = (part){.mail.run = list_mine, .g = g, .list = json_array()};
+    cd_worker_post(&n->workers[i], &parts[i]->mail);
+  }
+}
+
+/* --- History ------------------------------------------------------------------------------------- */
+
+static bool add_history(void *arg, const cd_history *h) {
+  json_array_append_new(arg, cd_json_history(h));
+  return true;
+}
+
+void cd_cmd_channel_history(cd_args *a) {
+  cd_store *store = &a->node->store;
+  ch_hash id = cd_arg_channel(a, "id");
+  uint64_t after = cd_arg_number(a, "after", 0), limit = cd_arg_number(a, "limit", HISTORY_DEFAULT);
+  if (a->failed) return;
+  json_t *list = json_array();
+  ch_err err = store->ops->history(store->ctx, &id, (int64_t)after, (unsigned)limit, add_history, list);
+  if (err != CH_OK) {
+    json_decref(list);
+    cd_reply_err(a->reply, err);
+    return;
+  }
+  json_t *last = json_array_size(list) < limit ? NULL : json_array_get(list, json_array_size(list) - 1);
+  json_t *next = last == NULL ? json_null() : json_incref(json_object_get(last, "seq"));
+  cd_reply_with(a->reply, CD_OK, json_pack("{s:o, s:o}", "history", list, "next", next));
+}
+
+/* --- Opening ------------------------------------------------------------------------------------- */
+
+typedef struct open_job {
+  cd_mail mail;
+  ch_terms terms;
+  uint64_t wait_ms;
+  cd_reply reply;
+} open_job;
+
+static void run_open(void *self, cd_mail *mail) {
+  open_job *j = (open_job *)(void *)mail;
+  cd_opens_ask(self, &j->terms, j->wait_ms, j->reply);
+  free(j);
+}
+
+/* Whether the account can pay the deposit; answers if not. */
+static bool affordable(cd_args *a, const ch_terms *t) {
+  cd_l1 *l1 = &a->node->l1;
+  ch_amount have;
+  char text[2][CH_MONEY_STR];
+  if (l1->ops->balance(l1->ctx, &a->node->account, &t->asset, &have) != CH_OK) return true;
+  if (ch_amount_cmp(have, t->deposit_mine) >= 0) return true;
+  cd_reply_fail(a->reply, CD_CONFLICT, ch_err_name(CH_ERR_FUNDS),
+                l1->ops->faucet == NULL ? "Send money to `wallet address` first."
+                                        : "Send money to `wallet address` first; here `dev faucet` gives some.",
+                "The account has %s, less than the deposit of %s.", ch_amount_str(text[0], have),
+                ch_amount_str(text[1], t->deposit_mine));
+  return false;
+}
+
+void cd_cmd_channel_open(cd_args *a) {
+  const cd_node *n = a->node;
+  const ch_amount zero = {0};
+  const ch_addr native = {0};
+  ch_terms t = {.chain = n->chain,
+                .peer = cd_arg_node(a, "peer"),
+                .payout = cd_arg_addr(a, "payout", &n->payout),
+                .asset = cd_arg_addr(a, "asset", &native),
+                .challenge_period = (uint32_t)cd_arg_number(a, "challenge_period", (int64_t)n->config.challenge_period),
+                .bond = cd_arg_amount(a, "bond", &n->config.bond),
+                .deposit_mine = cd_arg_amount(a, "deposit", NULL),
+                .deposit_peer = cd_arg_amount(a, "peer_deposit", &zero)};
+  uint64_t wait_ms = cd_arg_number(a, "wait_ms", CD_WAIT_DEFAULT_MS);
+  if (!a->failed && t.deposit_mine.v == 0 && t.deposit_peer.v == 0) cd_args_fail(a, "deposit", "above zero");
+  if (!a->failed && ch_pubkey_eq(&t.peer, &n->id)) cd_args_fail(a, "peer", "another node's id");
+  if (a->failed || !affordable(a, &t)) return;
+  open_job *j = malloc(sizeof *j);
+  if (j == NULL) {
+    cd_reply_err(a->reply, CH_ERR_NO_MEMORY);
+    return;
+  }
+  *j = (open_job){.mail.run = run_open, .terms = t, .wait_ms = wait_ms, .reply = a->reply};
+  cd_worker_post(&a->node->workers[0], &j->mail);
+}

@@ -1,0 +1,224 @@
+/* cmd_payment.c - commands about payments. */
+#include <stdlib.h>
+
+#include "commands.h"
+#include "json.h"
+#include "payments.h"
+
+#define LIST_DEFAULT 100
+
+static const cd_refusal id_used = {CD_CONFLICT, "payment_id_used",
+                                   "This payment id was used for another amount or channel.",
+                                   "Choose another id, or repeat the payment exactly."};
+static const cd_refusal nobody_can = {CD_CONFLICT, "insufficient_funds", "No open channel can pay this amount now.",
+                                      "`channel list` shows what each channel can spend."};
+static const cd_refusal several_can = {CD_BAD_REQUEST, "bad_argument", "Several channels can pay this.",
+                                       "Name the channel or the peer."};
+
+/* What one payment asks for, beside its item. */
+typedef struct wish {
+  bool has_channel, has_peer;
+  ch_pubkey peer;
+} wish;
+
+/* --- Making payments ----------------------------------------------------------------------------- */
+
+/* Reads one payment from the object `a->json`. */
+static void read_one(cd_args *a, cd_pay_item *i, wish *want) {
+  const char *id = cd_arg_text(a, "id");
+  if (id == NULL || !ch_payment_id_ok(id, strlen(id)))
+    cd_args_fail(a, "id", "1 to 64 printable characters without blanks");
+  ch_amount amount = cd_arg_amount(a, "amount", NULL);
+  if (!a->failed && amount.v == 0) cd_args_fail(a, "amount", "above zero");
+  want->has_channel = cd_has(a, "channel");
+  want->has_peer = !want->has_channel && cd_has(a, "peer");
+  if (want->has_channel) i->channel = cd_arg_channel(a, "channel");
+  if (want->has_peer) want->peer = cd_arg_node(a, "peer");
+  if (a->failed) return;
+  i->op = (ch_op){.kind = CH_OP_PAY, .id_len = (uint8_t)strlen(id), .amount = amount};
+  memcpy(i->op.id, id, i->op.id_len);
+  i->id = cd_pay_id_of(&i->op);
+}
+
+static void refuse(cd_pay_item *i, const cd_refusal *why) {
+  i->state = CD_PAY_REFUSED;
+  i->refusal = *why;
+}
+
+/* The id is known, for this channel and amount: the same payment, or a misuse of its id. */
+static void meet(cd_pay_item *i, const wish *want, const ch_hash *channel, ch_amount amount) {
+  bool same = ch_amount_cmp(amount, i->op.amount) == 0 && (!want->has_channel || ch_hash_eq(channel, &i->channel));
+  if (!same) {
+    refuse(i, &id_used);
+    return;
+  }
+  i->state = CD_PAY_KNOWN;
+  i->channel = *channel;
+}
+
+/* Claims the id if it is new. With the claims' lock held. */
+static void prepare(cd_node *n, cd_pay_item *i, const wish *want) {
+  cd_payment row;
+  const cd_claim *claim = cd_claims_get(&n->claims, &i->id);
+  if (claim != NULL) {
+    meet(i, want, &claim->channel, claim->amount);
+    return;
+  }
+  ch_err err = cd_payment_read(n, &i->id, &row);
+  if (err == CH_OK) {
+    meet(i, want, &row.channel, row.amount);
+    return;
+  }
+  cd_refusal why = cd_refusal_of(err == CH_ERR_UNKNOWN_CHANNEL ? CH_ERR_NO_MEMORY : err);
+  cd_found found = CD_FOUND_ONE;
+  if (err == CH_ERR_UNKNOWN_CHANNEL && !want->has_channel)
+    found = cd_directory_payer(&n->directory, want->has_peer ? &want->peer : NULL, i->op.amount, &i->channel);
+  if (found != CD_FOUND_ONE) {
+    refuse(i, found == CD_FOUND_NONE ? &nobody_can : &several_can);
+  } else if (err != CH_ERR_UNKNOWN_CHANNEL ||
+             !cd_claims_add(&n->claims, &(cd_claim){i->id, i->channel, i->op.amount})) {
+    refuse(i, &why);
+  } else {
+    i->state = CD_PAY_NEW;
+  }
+}
+
+static cd_pay *pay_new(cd_node *node, size_t n, cd_reply reply, uint64_t wait_ms) {
+  cd_pay *pay = calloc(1, sizeof *pay + n * sizeof pay->items[0]);
+  cd_pay_part *parts = calloc(node->n_workers, sizeof *parts);
+  if (pay == NULL || parts == NULL) {
+    free(pay);
+    free(parts);
+    return NULL;
+  }
+  pay->node = node;
+  pay->reply = reply;
+  pay->wait_ms = wait_ms;
+  pay->parts = parts;
+  pay->n = n;
+  for (unsigned i = 0; i < node->n_workers; i++)
+    parts[i].pay = pay;
+  return pay;
+}
+
+static void pay_all(cd_pay *pay, const wish *wishes) {
+  cd_node *n = pay->node;
+  pthread_mutex_lock(&n->claims.lock);
+  for (size_t i = 0; i < pay->n; i++)
+    prepare(n, &pay->items[i], &wishes[i]);
+  pthread_mutex_unlock(&n->claims.lock);
+  for (size_t i = 0; i < pay->n; i++) {
+    cd_pay_item *item = &pay->items[i];
+    if (item->state == CD_PAY_REFUSED) continue;
+    item->part = &pay->parts[cd_node_owner(n, &item->channel)->shard];
+    item->part->open++;
+  }
+  cd_pay_start(pay);
+}
+
+/* True if the workers have more to do than they should; then it has answered. */
+static bool busy(cd_args *a) {
+  for (unsigned i = 0; i < a->node->n_workers; i++) {
+    if (!cd_queue_full(&a->node->workers[i].queue)) continue;
+    cd_reply_fail(a->reply, CD_BUSY, "busy", "Try again in a moment, and more slowly.",
+                  "More is asked for than the node can do.");
+    return true;
+  }
+  return false;
+}
+
+void cd_cmd_payment_create(cd_args *a) {
+  json_t *list = json_object_get(a->json, "payments");
+  size_t n = list == NULL ? 1 : json_array_size(list);
+  uint64_t wait_ms = cd_arg_number(a, "wait_ms", CD_WAIT_DEFAULT_MS);
+  if (n == 0 || n > 1000) cd_args_fail(a, "payments", "a list of 1 to 1000 payments");
+  if (a->failed || busy(a)) return;
+  cd_pay *pay = pay_new(a->node, n, a->reply, wait_ms);
+  wish *wishes = calloc(n, sizeof *wishes);
+  if (pay == NULL || wishes == NULL) cd_reply_err(a->reply, CH_ERR_NO_MEMORY);
+  bool ok = pay != NULL && wishes != NULL;
+  for (size_t i = 0; ok && i < n; i++) {
+    cd_args one = {.node = a->node, .json = list == NULL ? a->json : json_array_get(list, i), .reply = a->reply};
+    read_one(&one, &pay->items[i], &wishes[i]);
+    ok = !one.failed;
+  }
+  if (ok) {
+    pay->single = list == NULL;
+    pay_all(pay, wishes);
+  } else if (pay != NULL) {
+    free(pay->parts);
+    free(pay);
+  }
+  free(wishes);
+}
+
+/* --- Looking at payments ------------------------------------------------------------------------- */
+
+static bool add_payment(void *arg, const cd_payment *p) {
+  json_array_append_new(arg, cd_json_payment(p));
+  return true;
+}
+
+static int direction_of(cd_args *a) {
+  const char *text = cd_arg_text(a, "direction");
+  if (text == NULL) return 0;
+  if (strcmp(text, "out") == 0) return 1;
+  if (strcmp(text, "in") == 0) return 2;
+  cd_args_fail(a, "direction", "in or out");
+  return 0;
+}
+
+static int status_of(cd_args *a) {
+  const char *text = cd_arg_text(a, "status");
+  if (text == NULL) return 0;
+  for (int s = CH_PAYMENT_PENDING; s <= CH_PAYMENT_FAILED; s++) {
+    if (strcmp(text, cd_payment_status_name((ch_payment_status)s)) == 0) return s;
+  }
+  cd_args_fail(a, "status", "pending, settled or failed");
+  return 0;
+}
+
+void cd_cmd_payment_list(cd_args *a) {
+  cd_store *store = &a->node->store;
+  ch_hash channel = {0};
+  cd_payment_filter f = {.direction = direction_of(a),
+                         .status = status_of(a),
+                         .after = (int64_t)cd_arg_number(a, "after", 0),
+                         .limit = (unsigned)cd_arg_number(a, "limit", LIST_DEFAULT),
+                         .newest_first = cd_arg_flag(a, "newest")};
+  if (cd_has(a, "channel")) {
+    channel = cd_arg_channel(a, "channel");
+    f.channel = &channel;
+  }
+  if (!a->failed && (f.limit == 0 || f.limit > 1000)) cd_args_fail(a, "limit", "1 to 1000");
+  if (a->failed) return;
+  json_t *list = json_array();
+  ch_err err = store->ops->payments(store->ctx, &f, add_payment, list);
+  if (err != CH_OK) {
+    json_decref(list);
+    cd_reply_err(a->reply, err);
+    return;
+  }
+  json_t *last = json_array_size(list) < f.limit ? NULL : json_array_get(list, f.limit - 1);
+  json_t *next = last == NULL ? json_null() : json_incref(json_object_get(last, "seq"));
+  cd_reply_with(a->reply, CD_OK, json_pack("{s:o, s:o}", "payments", list, "next", next));
+}
+
+void cd_cmd_payment_show(cd_args *a) {
+  cd_payment row;
+  const char *text = cd_arg_text(a, "id");
+  if (text == NULL || !ch_payment_id_ok(text, strlen(text)))
+    cd_args_fail(a, "id", "1 to 64 printable characters without blanks");
+  if (a->failed) return;
+  cd_pay_id id = {.len = (uint8_t)strlen(text)};
+  memcpy(id.text, text, id.len);
+  ch_err err = cd_payment_read(a->node, &id, &row);
+  if (err == CH_OK) {
+    cd_reply_with(a->reply, CD_OK, cd_json_payment(&row));
+  } else if (err == CH_ERR_UNKNOWN_CHANNEL) {
+    cd_reply_fail(a->reply, CD_NOT_FOUND, "unknown_payment", "`payment list` shows all.",
+                  "There is no outgoing payment with this id.");
+  } else {
+    cd_reply_err(a->reply, err);
+  }
+}
