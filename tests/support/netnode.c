@@ -74,13 +74,16 @@ static bool on_message(void *ctx, cd_conn conn, uint8_t *bytes, size_t len) {
     memcpy(&number, bytes + 2, sizeof number);
     n->out_of_order |= number != n->expected++;
   }
-  bool echo = n->echo, busy = n->busy;
+  bool echo = n->echo, busy = n->busy, eager = n->eager;
   pthread_cond_broadcast(&n->changed);
   pthread_mutex_unlock(&n->lock);
   if (echo) {
     n->net.ops->send(n->net.ctx, conn, bytes, len);
   } else {
     free(bytes);
+  }
+  if (eager) {
+    n->net.ops->resume(n->net.ctx, conn);
   }
   return !busy;
 }
@@ -166,7 +169,7 @@ void pair_start(node *a, node *b, const cd_transport_config *config) {
 
 int raw_connect(const char *address) {
   struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  sa.sin_port = htons((uint16_t)atoi(strrchr(address, ':') + 1));
+  sa.sin_port = htons((uint16_t)strtol(strrchr(address, ':') + 1, NULL, 10));
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   assert_true(fd >= 0);
   assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof sa), 0);

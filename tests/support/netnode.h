@@ -37,6 +37,7 @@ typedef struct node {
   bool out_of_order; /* and did not */
   bool echo;         /* send each message back */
   bool busy;         /* ask for a pause after each message */
+  bool eager;        /* with busy: resume before the pause has begun */
   bool late;         /* a call came for a connection that is not up */
 } node;
 
