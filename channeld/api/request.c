@@ -10,6 +10,8 @@
 
 #include "server.h"
 
+#define MAX_DROPPED ((size_t)8 << 20) /* of a body that is refused; a client that sends more is cut */
+
 static const char *header(struct MHD_Connection *connection, const char *name) {
   return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
@@ -58,8 +60,8 @@ static bool body_is_welcome(struct MHD_Connection *connection, cd_problem *probl
 }
 
 /* What can be said once the headers are there. On success the request has its route and, from the path, first
- * arguments. `allow` is set when the method does not fit. */
-static bool admit(cd_request *r, const char *method, const char *path, char allow[CD_ALLOW_STR], cd_problem *problem) {
+ * arguments. For OPTIONS it returns false and leaves the problem as it was. */
+static bool admit(cd_request *r, const char *method, const char *path, cd_problem *problem) {
   if (!host_is_local(header(r->connection, "Host")))
     return cd_refuse(problem, MHD_HTTP_MISDIRECTED_REQUEST, "bad_host", "Use http://127.0.0.1:PORT or localhost.",
                      "The Host header names another machine.");
@@ -68,8 +70,8 @@ static bool admit(cd_request *r, const char *method, const char *path, char allo
         problem, MHD_HTTP_UNAUTHORIZED, "unauthorized",
         "Send \"Authorization: Bearer TOKEN\" with the token from the file api.token in the daemon's folder.",
         "The token is missing or wrong.");
-  r->route = cd_route_find(method, path, allow);
-  if (!r->route && !*allow)
+  r->route = cd_route_find(method, path, r->allow);
+  if (!r->route && !*r->allow)
     return cd_refuse(problem, MHD_HTTP_NOT_FOUND, "unknown_path", "See proto/openapi.yaml for what there is.",
                      "There is nothing at this path.");
   if (!r->route && strcmp(method, "OPTIONS") == 0) return false;
@@ -178,14 +180,12 @@ static bool gather(cd_request *r, cd_problem *problem) {
          cd_input_complete(r->args, r->route, problem);
 }
 
-static enum MHD_Result refuse(cd_request *r, const cd_problem *problem, const char *allow) {
-  r->answer = cd_answer_problem(problem);
-  return cd_answer_send(r->connection, &r->answer, allow);
-}
-
 static enum MHD_Result dispatch(cd_request *r) {
   cd_problem problem;
-  if (!gather(r, &problem) || !hold(r, &problem)) return refuse(r, &problem, NULL);
+  if (!gather(r, &problem) || !hold(r, &problem)) {
+    r->answer = cd_answer_problem(&problem);
+    return cd_answer_send(r->connection, &r->answer, NULL);
+  }
   const cd_commands *commands = &r->api->cfg.commands;
   json_t *args = r->args;
   r->args = NULL;
@@ -196,7 +196,7 @@ static enum MHD_Result dispatch(cd_request *r) {
 /* --- Receiving ---------------------------------------------------------------------------------- */
 
 static void append(cd_request *r, const char *bytes, size_t n) {
-  if (r->too_large || n > CD_API_MAX_BODY - r->len) {
+  if (n > CD_API_MAX_BODY - r->len) {
     r->too_large = true;
     return;
   }
@@ -216,6 +216,13 @@ static void append(cd_request *r, const char *bytes, size_t n) {
   r->len += n;
 }
 
+/* False when it is not worth reading on. */
+static bool receive(cd_request *r, const char *bytes, size_t n) {
+  if (!r->refused && !r->too_large) append(r, bytes, n);
+  if (r->refused || r->too_large) r->dropped += n;
+  return r->dropped <= MAX_DROPPED;
+}
+
 static cd_request *request_new(cd_api *api, struct MHD_Connection *connection) {
   cd_request *r = calloc(1, sizeof *r);
   if (!r) return NULL;
@@ -228,13 +235,24 @@ static cd_request *request_new(cd_api *api, struct MHD_Connection *connection) {
   return r;
 }
 
+/* Whether a body follows that had better be received before the answer: a client that is still sending when the
+ * connection ends may never see why. One that asks first (Expect) or sends too much gets its answer at once. */
+static bool body_follows(struct MHD_Connection *connection) {
+  const char *length = header(connection, "Content-Length");
+  if (header(connection, "Expect")) return false;
+  if (header(connection, "Transfer-Encoding")) return true;
+  return length && strtoull(length, NULL, 10) <= MAX_DROPPED;
+}
+
 static enum MHD_Result begin(cd_request *r, const char *method, const char *path) {
-  char allow[CD_ALLOW_STR] = "";
   cd_problem problem = {.status = 0};
-  if (admit(r, method, path, allow, &problem)) return MHD_YES;
-  if (problem.status) return refuse(r, &problem, allow);
-  r->answer = (cd_answer){.status = MHD_HTTP_NO_CONTENT};
-  return cd_answer_send(r->connection, &r->answer, allow);
+  if (admit(r, method, path, &problem)) return MHD_YES;
+  if (problem.status)
+    r->answer = cd_answer_problem(&problem);
+  else
+    r->answer = (cd_answer){.status = MHD_HTTP_NO_CONTENT};
+  r->refused = body_follows(r->connection);
+  return r->refused ? MHD_YES : cd_answer_send(r->connection, &r->answer, r->allow);
 }
 
 /* MHD calls it when the headers are there, for each piece of the body, at the end of the body, and after resuming. */
@@ -247,14 +265,14 @@ enum MHD_Result cd_on_request(void *cls, struct MHD_Connection *connection, cons
     return r && r->link && r->args ? begin(r, method, url) : MHD_NO;
   }
   if (*upload_len > 0) {
-    append(r, upload, *upload_len);
+    bool ok = receive(r, upload, *upload_len);
     *upload_len = 0;
-    return MHD_YES;
+    return ok ? MHD_YES : MHD_NO;
   }
   pthread_mutex_lock(&r->api->lock);
   bool answered = r->stage == CD_LEAVING;
   pthread_mutex_unlock(&r->api->lock);
-  return answered ? cd_answer_send(connection, &r->answer, NULL) : dispatch(r);
+  return answered || r->refused ? cd_answer_send(connection, &r->answer, r->allow) : dispatch(r);
 }
 
 void cd_on_completed(void *cls, struct MHD_Connection *connection, void **context,

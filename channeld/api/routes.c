@@ -137,7 +137,10 @@ const cd_route *cd_route_find(const char *method, const char *path, char allow[C
   allow[0] = '\0';
   for (const cd_route *r = cd_routes; r->method; r++) {
     if (!walk(r->path, path, NULL, NULL, NULL)) continue;
-    if (strcmp(r->method, wanted) == 0) return r;
+    if (strcmp(r->method, wanted) == 0) {
+      allow[0] = '\0';
+      return r;
+    }
     allow_also(allow, r->method);
     if (strcmp(r->method, "GET") == 0) allow_also(allow, "HEAD");
   }

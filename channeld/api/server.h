@@ -43,7 +43,10 @@ typedef struct cd_request {
   json_t *args;
   char *body;
   size_t len, cap;
+  size_t dropped; /* bytes of the body that were thrown away */
   bool too_large;
+  bool refused; /* `answer` is ready; it leaves when the body has been received */
+  char allow[CD_ALLOW_STR];
   /* Under the lock: */
   cd_stage stage;
   int owners;

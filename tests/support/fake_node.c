@@ -23,9 +23,8 @@ static void on_call(void *ctx, const char *method, json_t *args, cd_reply_fn rep
   call->ctx = reply_ctx;
   pthread_mutex_lock(&f->lock);
   f->n_calls++;
-  snprintf(f->method, sizeof f->method, "%s", method);
-  json_decref(f->args);
-  f->args = json_deep_copy(args);
+  json_decref(f->last);
+  f->last = json_pack("{s:s, s:o}", "method", method, "args", json_deep_copy(args));
   bool hold = f->hold;
   if (hold) {
     call->next = f->held;
@@ -45,7 +44,7 @@ void fake_init(fake_node *f) {
 
 void fake_clear(fake_node *f) {
   json_decref(f->result);
-  json_decref(f->args);
+  json_decref(f->last);
   pthread_cond_destroy(&f->changed);
   pthread_mutex_destroy(&f->lock);
 }
@@ -63,6 +62,20 @@ void fake_answers(fake_node *f, cd_class cls, const char *json) {
   f->result = result;
   f->cls = cls;
   pthread_mutex_unlock(&f->lock);
+}
+
+json_t *fake_last(fake_node *f) {
+  pthread_mutex_lock(&f->lock);
+  json_t *copy = json_deep_copy(f->last);
+  pthread_mutex_unlock(&f->lock);
+  return copy;
+}
+
+unsigned fake_calls(fake_node *f) {
+  pthread_mutex_lock(&f->lock);
+  unsigned n = f->n_calls;
+  pthread_mutex_unlock(&f->lock);
+  return n;
 }
 
 void fake_hold(fake_node *f) {

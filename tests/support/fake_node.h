@@ -24,8 +24,7 @@ typedef struct fake_node {
   bool hold;      /* keep the calls until fake_release() */
   fake_call *held;
   unsigned n_held, n_calls;
-  char method[40]; /* of the last call */
-  json_t *args;
+  json_t *last;
 } fake_node;
 
 void fake_init(fake_node *f);
@@ -34,6 +33,9 @@ cd_commands fake_commands(fake_node *f);
 
 /* From now on replies are of this class, with this JSON text; NULL: the call itself. */
 void fake_answers(fake_node *f, cd_class cls, const char *json);
+/* What the last call was, as a copy: {"method": ..., "args": ...}; a new reference. */
+json_t *fake_last(fake_node *f);
+unsigned fake_calls(fake_node *f);
 void fake_hold(fake_node *f);
 /* Waits until `n` calls are held; false after ten seconds. */
 bool fake_wait_held(fake_node *f, unsigned n);

@@ -213,7 +213,7 @@ static void test_token(void **state) {
     assert_non_null(strstr(r.head, "WWW-Authenticate: Bearer"));
     drop(&r);
   }
-  assert_int_equal(s->node.n_calls, 0);
+  assert_int_equal(fake_calls(&s->node), 0);
   calls(s, (request){.path = "/v1/info", .anonymous = true, .header = "authorization: bearer  " TOKEN}, "info", "{}");
 }
 
@@ -386,7 +386,7 @@ static void test_bad_query(void **state) {
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
     refused(s, (request){.path = rows[i].path}, 400, rows[i].code, rows[i].says);
-  assert_int_equal(s->node.n_calls, 0);
+  assert_int_equal(fake_calls(&s->node), 0);
 }
 
 static void test_bad_body(void **state) {
@@ -429,7 +429,7 @@ static void test_bad_body(void **state) {
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
     bad(s, rows[i].path, rows[i].body, rows[i].code, rows[i].says);
   refused(s, (request){.method = "GET", .path = "/v1/info", .body = "{\"x\":1}"}, 400, "unknown_field", "\"x\"");
-  assert_int_equal(s->node.n_calls, 0);
+  assert_int_equal(fake_calls(&s->node), 0);
 }
 
 static void test_depth(void **state) {
@@ -453,17 +453,29 @@ static void test_media_type(void **state) {
 
 static void test_size(void **state) {
   server *s = *state;
-  char *big = malloc(CD_API_MAX_BODY + 2);
-  memset(big, ' ', CD_API_MAX_BODY + 1);
+  const size_t endless = 20 * CD_API_MAX_BODY;
+  char *big = malloc(endless);
+  memset(big, ' ', endless);
   memcpy(big, "{}", 2);
   calls(s, (request){.path = "/v1/stop", .body = big, .body_len = CD_API_MAX_BODY}, "stop", "{}");
   request q = {.path = "/v1/stop", .body = big, .body_len = CD_API_MAX_BODY + 1};
   refused(s, q, 413, "body_too_large", "1048576");
   q.header = "Transfer-Encoding: chunked";
   refused(s, q, 413, "body_too_large", "1048576");
+  /* Refused for another reason: the client still gets to know it. */
+  q.body_len = CD_API_MAX_BODY;
+  q.anonymous = true;
+  q.header = NULL;
+  refused(s, q, 401, "unauthorized", "token");
+  /* Refused, and going on and on. */
+  q.body_len = endless;
+  q.header = "Transfer-Encoding: chunked";
+  response r = fetch(s, q);
+  assert_int_equal(r.status, 0);
+  drop(&r);
   char header[40000] = "X-Long: ";
   memset(header + 8, 'x', sizeof header - 9);
-  response r = fetch(s, (request){.path = "/v1/info", .header = header});
+  r = fetch(s, (request){.path = "/v1/info", .header = header});
   assert_int_equal(r.status, 431);
   drop(&r);
   free(big);
