@@ -1,0 +1,387 @@
+/* follow.c - the polling thread. Views are states, not deltas: after a reorganisation it simply looks at everything
+ * again. */
+#include "follow.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "util/log.h"
+#include "util/table.h"
+
+#define POLL_MS 50
+
+typedef struct watched {
+  ch_hash id;
+  bool told; /* the listener has the view */
+  ch_chain_view view;
+} watched;
+
+/* Views of one look, told after it is over. */
+typedef struct found {
+  ch_hash id;
+  ch_chain_view view;
+} found;
+
+struct cd_follow {
+  cd_dev *dev;
+  uint32_t confirmations, poll_ms;
+  uint64_t (*wall)(void *ctx);
+  void *wall_ctx;
+  _Atomic uint64_t clock_offset, latest; /* `latest`: the highest time that was ever shown */
+
+  pthread_t thread;
+  bool running;
+  cd_l1_listener listener;
+
+  pthread_mutex_t lock; /* what follows */
+  pthread_cond_t wake;
+  bool stopping, poked;
+  cd_table watched;
+  ch_hash *fresh; /* watched, but not looked at yet */
+  size_t n_fresh, cap_fresh;
+
+  /* The polling thread's own. */
+  bool has_look, in_trouble;
+  cd_dev_look look;
+  found *found;
+  size_t n_found, cap_found;
+};
+
+/* Grows an array so that one more fits. */
+static bool room_for_one(void **v, size_t *cap, size_t n, size_t size) {
+  if (n < *cap) {
+    return true;
+  }
+  size_t more = *cap == 0 ? 16 : 2 * *cap;
+  void *grown = realloc(*v, more * size);
+  if (grown == NULL) {
+    return false;
+  }
+  *v = grown;
+  *cap = more;
+  return true;
+}
+
+/* --- The clock ------------------------------------------------------------------------------------------------------
+ */
+
+static uint64_t system_wall(void *ctx) {
+  (void)ctx;
+  return (uint64_t)time(NULL);
+}
+
+static void show_at_least(cd_follow *f, uint64_t time) {
+  uint64_t shown = atomic_load(&f->latest);
+  while (shown < time && !atomic_compare_exchange_weak(&f->latest, &shown, time)) {
+  }
+}
+
+uint64_t cd_follow_now(cd_follow *f) {
+  show_at_least(f, f->wall(f->wall_ctx) + atomic_load(&f->clock_offset));
+  return atomic_load(&f->latest);
+}
+
+static void take_clock(cd_follow *f, const cd_dev_look *look) {
+  atomic_store(&f->clock_offset, look->clock_offset);
+  show_at_least(f, look->head.time);
+}
+
+ch_err cd_follow_clock(cd_follow *f) {
+  cd_dev_look look;
+  bool reorganised;
+  ch_err err = cd_dev_look_at(f->dev, f->confirmations, NULL, NULL, 0, &look, &reorganised, NULL, NULL);
+  if (err == CH_OK) {
+    take_clock(f, &look);
+  }
+  return err;
+}
+
+/* --- Watching -------------------------------------------------------------------------------------------------------
+ */
+
+static bool add_fresh(cd_follow *f, const ch_hash *id) {
+  void *v = f->fresh;
+  bool ok = room_for_one(&v, &f->cap_fresh, f->n_fresh, sizeof *f->fresh);
+  f->fresh = v;
+  if (ok) {
+    f->fresh[f->n_fresh++] = *id;
+  }
+  return ok;
+}
+
+void cd_follow_watch(cd_follow *f, const ch_hash *id) {
+  pthread_mutex_lock(&f->lock);
+  watched *w = cd_table_get(&f->watched, id->b);
+  bool ok = true;
+  if (w == NULL) {
+    w = calloc(1, sizeof *w);
+    ok = w != NULL;
+    if (ok) {
+      w->id = *id;
+      ok = cd_table_put(&f->watched, w);
+    }
+    if (!ok) {
+      free(w);
+    }
+  }
+  if (ok) {
+    w->told = false;
+    ok = add_fresh(f, id);
+  }
+  f->poked = true;
+  pthread_cond_signal(&f->wake);
+  pthread_mutex_unlock(&f->lock);
+  if (!ok) {
+    cd_log(CD_LOG_ERROR, "l1", "a channel is not watched: memory is out");
+  }
+}
+
+void cd_follow_unwatch(cd_follow *f, const ch_hash *id) {
+  pthread_mutex_lock(&f->lock);
+  free(cd_table_remove(&f->watched, id->b));
+  pthread_mutex_unlock(&f->lock);
+}
+
+void cd_follow_poke(cd_follow *f) {
+  pthread_mutex_lock(&f->lock);
+  f->poked = true;
+  pthread_cond_signal(&f->wake);
+  pthread_mutex_unlock(&f->lock);
+}
+
+/* --- One look at the chain ------------------------------------------------------------------------------------------
+ */
+
+typedef struct id_list {
+  ch_hash *v;
+  size_t n, cap;
+} id_list;
+
+static id_list take_fresh(cd_follow *f) {
+  pthread_mutex_lock(&f->lock);
+  id_list ids = {f->fresh, f->n_fresh, f->cap_fresh};
+  f->fresh = NULL;
+  f->n_fresh = f->cap_fresh = 0;
+  pthread_mutex_unlock(&f->lock);
+  return ids;
+}
+
+/* A look that failed: what it was to look at waits for the next one. */
+static void put_back(cd_follow *f, const id_list *ids) {
+  pthread_mutex_lock(&f->lock);
+  for (size_t i = 0; i < ids->n; i++) {
+    if (!add_fresh(f, &ids->v[i])) {
+      cd_log(CD_LOG_ERROR, "l1", "a channel is not watched: memory is out");
+    }
+  }
+  pthread_mutex_unlock(&f->lock);
+}
+
+/* All watched channels, as fresh ones: after a reorganisation anything may be different. */
+static void make_all_fresh(cd_follow *f) {
+  size_t i = 0;
+  bool ok = true;
+  pthread_mutex_lock(&f->lock);
+  f->n_fresh = 0;
+  for (watched *w = cd_table_next(&f->watched, &i); w != NULL && ok; w = cd_table_next(&f->watched, &i)) {
+    ok = add_fresh(f, &w->id);
+  }
+  pthread_mutex_unlock(&f->lock);
+  if (!ok) {
+    cd_log(CD_LOG_ERROR, "l1", "a channel is not watched: memory is out");
+  }
+}
+
+/* Called inside the look: only remembers. */
+static void remember(void *arg, const ch_hash *id, const ch_chain_view *view) {
+  cd_follow *f = arg;
+  pthread_mutex_lock(&f->lock);
+  bool wanted = cd_table_get(&f->watched, id->b) != NULL;
+  pthread_mutex_unlock(&f->lock);
+  void *v = f->found;
+  if (!wanted) {
+    return;
+  }
+  if (room_for_one(&v, &f->cap_found, f->n_found, sizeof *f->found)) {
+    f->found = v;
+    f->found[f->n_found++] = (found){*id, *view};
+  } else {
+    cd_log(CD_LOG_ERROR, "l1", "a channel's change is missed: memory is out");
+  }
+}
+
+static ch_err look(cd_follow *f, cd_dev_look *out, bool *reorganised) {
+  id_list ids = take_fresh(f);
+  f->n_found = 0;
+  ch_err err = cd_dev_look_at(f->dev, f->confirmations, f->has_look ? &f->look : NULL, ids.v, ids.n, out, reorganised,
+                              remember, f);
+  if (err != CH_OK || *reorganised) {
+    put_back(f, &ids);
+  }
+  free(ids.v);
+  return err;
+}
+
+static void tell_view(cd_follow *f, const found *what) {
+  pthread_mutex_lock(&f->lock);
+  watched *w = cd_table_get(&f->watched, what->id.b);
+  bool news = w != NULL && (!w->told || memcmp(&w->view, &what->view, sizeof w->view) != 0);
+  if (news) {
+    w->view = what->view;
+    w->told = true;
+  }
+  pthread_mutex_unlock(&f->lock);
+  if (news) {
+    f->listener.view(f->listener.ctx, &what->id, &what->view);
+  }
+}
+
+static void tell(cd_follow *f, const cd_dev_look *new_look) {
+  bool new_head = !f->has_look || !ch_hash_eq(&f->look.head.hash, &new_look->head.hash);
+  take_clock(f, new_look);
+  f->look = *new_look;
+  f->has_look = true;
+  for (size_t i = 0; i < f->n_found; i++) {
+    tell_view(f, &f->found[i]);
+  }
+  if (new_head) {
+    cd_head head = {.number = new_look->head.number,
+                    .time = new_look->head.time,
+                    .hash = new_look->head.hash,
+                    .final_number = new_look->final.number,
+                    .final_time = new_look->final.time};
+    f->listener.head(f->listener.ctx, &head);
+  }
+}
+
+static void poll_once(cd_follow *f) {
+  cd_dev_look new_look;
+  bool reorganised = false;
+  ch_err err = cd_dev_poll(f->dev);
+  if (err == CH_OK) {
+    err = look(f, &new_look, &reorganised);
+  }
+  if (err == CH_OK && reorganised) {
+    cd_log(CD_LOG_WARN, "l1", "the chain was reorganised at or below block %llu",
+           (unsigned long long)f->look.head.number);
+    make_all_fresh(f);
+    f->has_look = false;
+    err = look(f, &new_look, &reorganised);
+  }
+  if (err == CH_OK) {
+    tell(f, &new_look);
+  }
+  if (f->in_trouble != (err != CH_OK)) {
+    f->in_trouble = err != CH_OK;
+    cd_log(f->in_trouble ? CD_LOG_ERROR : CD_LOG_INFO, "l1",
+           f->in_trouble ? "the embedded chain cannot be read or written" : "the embedded chain can be read again");
+  }
+}
+
+/* --- The thread -----------------------------------------------------------------------------------------------------
+ */
+
+static void wait_a_while(cd_follow *f) {
+  struct timespec until;
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_nsec += (long)f->poll_ms % 1000 * 1000000;
+  until.tv_sec += f->poll_ms / 1000 + until.tv_nsec / 1000000000;
+  until.tv_nsec %= 1000000000;
+  while (!f->poked && !f->stopping && pthread_cond_timedwait(&f->wake, &f->lock, &until) != ETIMEDOUT) {
+  }
+}
+
+static void *run(void *arg) {
+  cd_follow *f = arg;
+  pthread_mutex_lock(&f->lock);
+  while (!f->stopping) {
+    f->poked = false;
+    pthread_mutex_unlock(&f->lock);
+    poll_once(f);
+    pthread_mutex_lock(&f->lock);
+    wait_a_while(f);
+  }
+  pthread_mutex_unlock(&f->lock);
+  return NULL;
+}
+
+ch_err cd_follow_start(cd_follow *f, const cd_l1_listener *listener) {
+  if (f->running) {
+    return CH_ERR_ARGUMENT;
+  }
+  f->listener = *listener;
+  f->stopping = false;
+  f->running = pthread_create(&f->thread, NULL, run, f) == 0;
+  return f->running ? CH_OK : CH_ERR_NO_MEMORY;
+}
+
+void cd_follow_stop(cd_follow *f) {
+  if (!f->running) {
+    return;
+  }
+  pthread_mutex_lock(&f->lock);
+  f->stopping = true;
+  pthread_cond_signal(&f->wake);
+  pthread_mutex_unlock(&f->lock);
+  pthread_join(f->thread, NULL);
+  f->running = false;
+}
+
+/* --- Life -----------------------------------------------------------------------------------------------------------
+ */
+
+static bool init_sync(cd_follow *f) {
+  pthread_condattr_t attr;
+  if (pthread_condattr_init(&attr) != 0) {
+    return false;
+  }
+  bool ok = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0 && pthread_cond_init(&f->wake, &attr) == 0;
+  pthread_condattr_destroy(&attr);
+  if (ok && pthread_mutex_init(&f->lock, NULL) != 0) {
+    pthread_cond_destroy(&f->wake);
+    ok = false;
+  }
+  return ok;
+}
+
+ch_err cd_follow_new(cd_follow **out, cd_dev *dev, const cd_l1_dev_config *cfg) {
+  cd_follow *f = calloc(1, sizeof *f);
+  *out = NULL;
+  if (f == NULL || !init_sync(f)) {
+    free(f);
+    return CH_ERR_NO_MEMORY;
+  }
+  f->dev = dev;
+  f->confirmations = cfg->confirmations;
+  f->poll_ms = cfg->poll_ms == 0 ? POLL_MS : cfg->poll_ms;
+  f->wall = cfg->chain != NULL && cfg->chain->wall != NULL ? cfg->chain->wall : system_wall;
+  f->wall_ctx = cfg->chain != NULL ? cfg->chain->wall_ctx : NULL;
+  cd_table_init(&f->watched, offsetof(watched, id), sizeof(ch_hash));
+  ch_err err = cd_follow_clock(f);
+  if (err != CH_OK) {
+    cd_follow_free(f);
+    return err;
+  }
+  *out = f;
+  return CH_OK;
+}
+
+void cd_follow_free(cd_follow *f) {
+  if (f == NULL) {
+    return;
+  }
+  cd_follow_stop(f);
+  size_t i = 0;
+  for (watched *w = cd_table_next(&f->watched, &i); w != NULL; w = cd_table_next(&f->watched, &i)) {
+    free(w);
+  }
+  cd_table_free(&f->watched);
+  free(f->fresh);
+  free(f->found);
+  pthread_cond_destroy(&f->wake);
+  pthread_mutex_destroy(&f->lock);
+  free(f);
+}

@@ -1,0 +1,174 @@
+/* look.c - what an observer of the chain sees: accounts, receipts, channels now and in the recent past. */
+#include "internal.h"
+#include "record.h"
+
+ch_chain cd_dev_identity(const cd_dev *dev) {
+  return dev->chain;
+}
+
+ch_err cd_dev_clock(cd_dev *dev, uint64_t *now, cd_dev_block *head) {
+  cd_dev_begin_read(dev);
+  *now = cd_dev_now(dev);
+  if (head != NULL) {
+    cd_dev_head_read(dev, head);
+  }
+  return cd_dev_end(dev);
+}
+
+ch_err cd_dev_balance(cd_dev *dev, const ch_addr *who, const ch_addr *asset, ch_amount *out) {
+  cd_dev_begin_read(dev);
+  *out = cd_dev_ledger_balance(&dev->db, who, asset);
+  return cd_dev_end(dev);
+}
+
+ch_err cd_dev_nonce(cd_dev *dev, const ch_addr *who, uint64_t *out) {
+  cd_dev_begin_read(dev);
+  *out = cd_dev_ledger_nonce(&dev->db, who);
+  return cd_dev_end(dev);
+}
+
+ch_err cd_dev_receipt(cd_dev *dev, const ch_hash *hash, uint32_t confirmations, cd_receipt *out) {
+  cd_dev_block head;
+  memset(out, 0, sizeof *out);
+  cd_dev_begin_read(dev);
+  cd_dev_head_read(dev, &head);
+  cd_dev_run run = cd_dev_sql(&dev->db, "SELECT block, error FROM txs WHERE hash = ?");
+  cd_dev_bind_bytes(&run, hash->b, sizeof hash->b);
+  if (cd_dev_row(&run)) {
+    out->block = cd_dev_col_int(&run, 0);
+    size_t len = cd_dev_col_bytes(&run, 1, out->error, sizeof out->error - 1);
+    out->final = head.number - out->block >= confirmations;
+    out->status = len == 0 ? CD_RECEIPT_OK : CD_RECEIPT_REVERTED;
+  }
+  cd_dev_done(&run);
+  return cd_dev_end(dev);
+}
+
+ch_err cd_dev_block_at(cd_dev *dev, uint64_t number, cd_dev_block *out) {
+  bool found;
+  cd_dev_begin_read(dev);
+  cd_dev_block_read(dev, number, out, &found);
+  ch_err err = cd_dev_end(dev);
+  return err == CH_OK && !found ? CH_ERR_ARGUMENT : err;
+}
+
+/* --- Channels --------------------------------------------------------------------------------------------------- */
+
+static void read_onchain(cd_dev *dev, const ch_hash *id, uint64_t height, ch_onchain *out) {
+  uint8_t record[CD_DEV_RECORD_MAX];
+  memset(out, 0, sizeof *out);
+  cd_dev_ledger_slots_at(&dev->db, height, id, &out->slots);
+  if (out->slots.epoch == 0) {
+    return;
+  }
+  cd_dev_run run = cd_dev_sql(&dev->db, "SELECT record FROM events WHERE channel = ? AND epoch = ? AND kind IN (2, 5) "
+                                        "AND block <= ? ORDER BY block DESC LIMIT 1");
+  cd_dev_bind_bytes(&run, id->b, sizeof id->b);
+  cd_dev_bind_int(&run, out->slots.epoch - 1u);
+  cd_dev_bind_int(&run, height);
+  if (cd_dev_row(&run)) {
+    size_t len = cd_dev_col_bytes(&run, 0, record, sizeof record);
+    out->has_ended = cd_dev_event_decode(&out->ended, record, len);
+  }
+  cd_dev_done(&run);
+  if (!out->has_ended) {
+    dev->db.failed = true; /* an epoch above 0 has a predecessor that ended */
+  }
+}
+
+_Static_assert(CH_ADJ_CLOSED == 2 && CH_ADJ_SETTLED == 5, "the query above names the endings by number");
+
+ch_err cd_dev_onchain(cd_dev *dev, const ch_hash *id, uint64_t height, ch_onchain *out) {
+  cd_dev_block head;
+  cd_dev_begin_read(dev);
+  cd_dev_head_read(dev, &head);
+  bool known = height <= head.number && head.number - height <= CD_DEV_REORG_MAX;
+  if (known) {
+    read_onchain(dev, id, height, out);
+  }
+  ch_err err = cd_dev_end(dev);
+  return err == CH_OK && !known ? CH_ERR_ARGUMENT : err;
+}
+
+ch_err cd_dev_events(cd_dev *dev, uint64_t from, bool (*each)(void *arg, uint64_t block, const ch_adj_event *event),
+                     void *arg) {
+  cd_dev_begin_read(dev);
+  cd_dev_run run = cd_dev_sql(&dev->db, "SELECT block, record FROM events WHERE block >= ? ORDER BY block, place");
+  cd_dev_bind_int(&run, from);
+  while (cd_dev_row(&run)) {
+    uint8_t record[CD_DEV_RECORD_MAX];
+    ch_adj_event event;
+    size_t len = cd_dev_col_bytes(&run, 1, record, sizeof record);
+    if (!cd_dev_event_decode(&event, record, len)) {
+      dev->db.failed = true;
+    } else if (!each(arg, cd_dev_col_int(&run, 0), &event)) {
+      break;
+    }
+  }
+  cd_dev_done(&run);
+  return cd_dev_end(dev);
+}
+
+/* --- A look at everything --------------------------------------------------------------------------------------- */
+
+static void read_look(cd_dev *dev, uint32_t confirmations, cd_dev_look *out) {
+  bool found;
+  out->clock_offset = cd_dev_clock_offset(dev);
+  cd_dev_head_read(dev, &out->head);
+  uint64_t depth = confirmations < out->head.number ? confirmations : out->head.number;
+  cd_dev_block_read(dev, out->head.number - depth, &out->final, &found);
+  if (!found) {
+    dev->db.failed = true;
+  }
+}
+
+static bool still_there(cd_dev *dev, const cd_dev_block *block) {
+  cd_dev_block now;
+  bool found;
+  cd_dev_block_read(dev, block->number, &now, &found);
+  return found && ch_hash_eq(&now.hash, &block->hash);
+}
+
+typedef void (*view_fn)(void *arg, const ch_hash *id, const ch_chain_view *view);
+
+static void give_view(cd_dev *dev, const cd_dev_look *look, const ch_hash *id, view_fn each, void *arg) {
+  ch_chain_view view;
+  memset(&view, 0, sizeof view);
+  read_onchain(dev, id, look->head.number, &view.head);
+  read_onchain(dev, id, look->final.number, &view.final);
+  if (!dev->db.failed) {
+    each(arg, id, &view);
+  }
+}
+
+/* A view changes when an event comes at the head or an earlier one becomes final. */
+static void give_changed(cd_dev *dev, const cd_dev_look *look, uint64_t after, view_fn each, void *arg) {
+  cd_dev_run run = cd_dev_sql(&dev->db, "SELECT DISTINCT channel FROM events WHERE block > ?");
+  cd_dev_bind_int(&run, after);
+  while (cd_dev_row(&run)) {
+    ch_hash id;
+    cd_dev_col_exact(&run, 0, id.b, sizeof id.b);
+    give_view(dev, look, &id, each, arg);
+  }
+  cd_dev_done(&run);
+}
+
+ch_err cd_dev_look_at(cd_dev *dev, uint32_t confirmations, const cd_dev_look *since, const ch_hash *ids, size_t n_ids,
+                      cd_dev_look *out, bool *reorganised,
+                      void (*each)(void *arg, const ch_hash *id, const ch_chain_view *view), void *arg) {
+  if (confirmations > CD_DEV_REORG_MAX) {
+    return CH_ERR_ARGUMENT;
+  }
+  cd_dev_begin_read(dev);
+  read_look(dev, confirmations, out);
+  *reorganised = since != NULL && !still_there(dev, &since->head);
+  if (!*reorganised) {
+    for (size_t i = 0; i < n_ids; i++) {
+      give_view(dev, out, &ids[i], each, arg);
+    }
+    if (since != NULL && !ch_hash_eq(&since->head.hash, &out->head.hash)) {
+      give_changed(dev, out, since->final.number, each, arg);
+    }
+  }
+  return cd_dev_end(dev);
+}

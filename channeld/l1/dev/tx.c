@@ -1,0 +1,305 @@
+#include "tx.h"
+
+#include "devchain.pb.h"
+#include "pbvalue.h"
+
+#define TIME_LIMIT ((uint64_t)1 << 40)
+
+_Static_assert(cd_pb_Signed_size <= CD_DEV_TX_MAX, "the largest transaction fits");
+_Static_assert(cd_pb_Content_size <= sizeof((cd_pb_Signed){.content = {.size = 0}}.content.bytes),
+               "so does its content");
+
+/* --- The Adjudicator's calls --------------------------------------------------------------------------------- */
+
+static cd_pb_Params params_to_pb(const ch_params *p, const ch_hash *tag) {
+  cd_pb_Params out = {.challenge_period = p->challenge_period};
+  CD_COPY(out.signer_0, p->signer[0].b);
+  CD_COPY(out.signer_1, p->signer[1].b);
+  CD_COPY(out.payout_0, p->payout[0].b);
+  CD_COPY(out.payout_1, p->payout[1].b);
+  CD_COPY(out.asset, p->asset.b);
+  CD_PUT_AMOUNT(out.bond, p->bond);
+  CD_COPY(out.tag, tag->b);
+  return out;
+}
+
+static bool params_from_pb(ch_params *out, const cd_pb_Params *p) {
+  CD_COPY(out->signer[0].b, p->signer_0);
+  CD_COPY(out->signer[1].b, p->signer_1);
+  CD_COPY(out->payout[0].b, p->payout_0);
+  CD_COPY(out->payout[1].b, p->payout_1);
+  CD_COPY(out->asset.b, p->asset);
+  CD_COPY(out->tag.b, p->tag);
+  out->challenge_period = p->challenge_period;
+  return CD_GET_AMOUNT(&out->bond, p->bond) && out->bond.v >> CH_BOND_BITS == 0;
+}
+
+static void challenge_to_pb(cd_pb_Challenge *to, const ch_tx *tx) {
+  const ch_challenge *c = &tx->u.challenge.challenge;
+  to->params = params_to_pb(&tx->params, &tx->u.challenge.salt);
+  to->epoch = c->epoch;
+  to->side = c->side;
+  to->version = c->version;
+  to->valid_until = c->valid_until;
+  CD_COPY(to->outcome_hash, c->outcome_hash.b);
+  CD_COPY(to->signature_0, tx->u.challenge.sig[0].b);
+  CD_COPY(to->signature_1, tx->u.challenge.sig[1].b);
+  CD_COPY(to->challenge_signature, tx->u.challenge.challenge_sig.b);
+}
+
+static bool challenge_from_pb(ch_tx *tx, const cd_pb_Challenge *from) {
+  ch_challenge *c = &tx->u.challenge.challenge;
+  if (!params_from_pb(&tx->params, &from->params)) {
+    return false;
+  }
+  tx->u.challenge.salt = tx->params.tag;
+  ch_keccak256(&tx->params.tag, tx->u.challenge.salt.b, sizeof tx->u.challenge.salt.b);
+  c->id = tx->id;
+  c->epoch = from->epoch;
+  c->side = from->side;
+  c->version = from->version;
+  c->valid_until = from->valid_until;
+  CD_COPY(c->outcome_hash.b, from->outcome_hash);
+  CD_COPY(tx->u.challenge.sig[0].b, from->signature_0);
+  CD_COPY(tx->u.challenge.sig[1].b, from->signature_1);
+  CD_COPY(tx->u.challenge.challenge_sig.b, from->challenge_signature);
+  return c->valid_until < TIME_LIMIT;
+}
+
+static void deposit_to_pb(cd_pb_Deposit *to, const ch_tx *tx) {
+  CD_COPY(to->params_hash, tx->u.deposit.params_hash.b);
+  CD_COPY(to->asset, tx->u.deposit.asset.b);
+  to->side = tx->u.deposit.side;
+  to->epoch = tx->u.deposit.epoch;
+  CD_PUT_AMOUNT(to->amount, tx->u.deposit.amount);
+}
+
+static bool deposit_from_pb(ch_tx *tx, const cd_pb_Deposit *from) {
+  CD_COPY(tx->u.deposit.params_hash.b, from->params_hash);
+  CD_COPY(tx->u.deposit.asset.b, from->asset);
+  tx->u.deposit.side = from->side;
+  tx->u.deposit.epoch = from->epoch;
+  return CD_GET_AMOUNT(&tx->u.deposit.amount, from->amount);
+}
+
+static void close_to_pb(cd_pb_Close *to, const ch_tx *tx) {
+  to->params = params_to_pb(&tx->params, &tx->params.tag);
+  to->epoch = tx->u.close.close.epoch;
+  cd_pb_put_net(to->net, tx->u.close.close.net);
+  to->valid_until = tx->u.close.close.valid_until;
+  CD_COPY(to->signature_0, tx->u.close.sig[0].b);
+  CD_COPY(to->signature_1, tx->u.close.sig[1].b);
+}
+
+static bool close_from_pb(ch_tx *tx, const cd_pb_Close *from) {
+  ch_close *c = &tx->u.close.close;
+  c->id = tx->id;
+  c->epoch = from->epoch;
+  c->valid_until = from->valid_until;
+  CD_COPY(tx->u.close.sig[0].b, from->signature_0);
+  CD_COPY(tx->u.close.sig[1].b, from->signature_1);
+  return params_from_pb(&tx->params, &from->params) && cd_pb_get_net(&c->net, from->net) && c->valid_until < TIME_LIMIT;
+}
+
+static void refute_to_pb(cd_pb_Refute *to, const ch_tx *tx) {
+  to->params = params_to_pb(&tx->params, &tx->params.tag);
+  to->epoch = tx->u.refute.epoch;
+  to->version = tx->u.refute.version;
+  CD_COPY(to->outcome_hash, tx->u.refute.outcome_hash.b);
+  CD_COPY(to->signature_0, tx->u.refute.sig[0].b);
+  CD_COPY(to->signature_1, tx->u.refute.sig[1].b);
+}
+
+static bool refute_from_pb(ch_tx *tx, const cd_pb_Refute *from) {
+  tx->u.refute.epoch = from->epoch;
+  tx->u.refute.version = from->version;
+  CD_COPY(tx->u.refute.outcome_hash.b, from->outcome_hash);
+  CD_COPY(tx->u.refute.sig[0].b, from->signature_0);
+  CD_COPY(tx->u.refute.sig[1].b, from->signature_1);
+  return params_from_pb(&tx->params, &from->params);
+}
+
+static void settle_to_pb(cd_pb_Settle *to, const ch_tx *tx) {
+  to->params = params_to_pb(&tx->params, &tx->params.tag);
+  to->epoch = tx->u.settle.epoch;
+  cd_pb_put_net(to->net, tx->u.settle.outcome.net);
+  CD_COPY(to->locks_hash, tx->u.settle.outcome.locks_hash.b);
+  CD_COPY(to->blind, tx->u.settle.outcome.blind.b);
+}
+
+static bool settle_from_pb(ch_tx *tx, const cd_pb_Settle *from) {
+  tx->u.settle.epoch = from->epoch;
+  CD_COPY(tx->u.settle.outcome.locks_hash.b, from->locks_hash);
+  CD_COPY(tx->u.settle.outcome.blind.b, from->blind);
+  return params_from_pb(&tx->params, &from->params) && cd_pb_get_net(&tx->u.settle.outcome.net, from->net);
+}
+
+static void call_to_pb(cd_pb_Call *to, const ch_tx *tx) {
+  CD_COPY(to->id, tx->id.b);
+  switch (tx->kind) {
+  case CH_TX_DEPOSIT:
+    to->which_what = cd_pb_Call_deposit_tag;
+    deposit_to_pb(&to->what.deposit, tx);
+    return;
+  case CH_TX_CLOSE:
+    to->which_what = cd_pb_Call_close_tag;
+    close_to_pb(&to->what.close, tx);
+    return;
+  case CH_TX_CHALLENGE:
+    to->which_what = cd_pb_Call_challenge_tag;
+    challenge_to_pb(&to->what.challenge, tx);
+    return;
+  case CH_TX_REFUTE:
+    to->which_what = cd_pb_Call_refute_tag;
+    refute_to_pb(&to->what.refute, tx);
+    return;
+  case CH_TX_SETTLE:
+    to->which_what = cd_pb_Call_settle_tag;
+    settle_to_pb(&to->what.settle, tx);
+    return;
+  }
+}
+
+static bool call_from_pb(ch_tx *tx, const cd_pb_Call *from) {
+  CD_COPY(tx->id.b, from->id);
+  switch (from->which_what) {
+  case cd_pb_Call_deposit_tag: tx->kind = CH_TX_DEPOSIT; return deposit_from_pb(tx, &from->what.deposit);
+  case cd_pb_Call_close_tag: tx->kind = CH_TX_CLOSE; return close_from_pb(tx, &from->what.close);
+  case cd_pb_Call_challenge_tag: tx->kind = CH_TX_CHALLENGE; return challenge_from_pb(tx, &from->what.challenge);
+  case cd_pb_Call_refute_tag: tx->kind = CH_TX_REFUTE; return refute_from_pb(tx, &from->what.refute);
+  case cd_pb_Call_settle_tag: tx->kind = CH_TX_SETTLE; return settle_from_pb(tx, &from->what.settle);
+  default: return false; /* a number from outside, no enum: nothing was there */
+  }
+}
+
+/* --- Bodies --------------------------------------------------------------------------------------------------- */
+
+static void transfer_to_pb(cd_pb_Transfer *to, const cd_dev_body *body) {
+  CD_COPY(to->to, body->u.transfer.to.b);
+  CD_COPY(to->asset, body->u.transfer.asset.b);
+  CD_PUT_AMOUNT(to->amount, body->u.transfer.amount);
+}
+
+static void body_to_pb(cd_pb_Body *to, const cd_dev_body *body) {
+  switch (body->kind) {
+  case CD_DEV_TRANSFER:
+    to->which_what = cd_pb_Body_transfer_tag;
+    transfer_to_pb(&to->what.transfer, body);
+    return;
+  case CD_DEV_CALL:
+    to->which_what = cd_pb_Body_call_tag;
+    call_to_pb(&to->what.call, &body->u.call);
+    return;
+  case CD_DEV_MINT:
+    to->which_what = cd_pb_Body_mint_tag;
+    transfer_to_pb(&to->what.mint, body);
+    return;
+  }
+}
+
+static bool transfer_from_pb(cd_dev_body *body, const cd_pb_Transfer *from) {
+  CD_COPY(body->u.transfer.to.b, from->to);
+  CD_COPY(body->u.transfer.asset.b, from->asset);
+  return CD_GET_AMOUNT(&body->u.transfer.amount, from->amount);
+}
+
+static bool body_from_pb(cd_dev_body *body, const cd_pb_Body *from) {
+  switch (from->which_what) {
+  case cd_pb_Body_transfer_tag: body->kind = CD_DEV_TRANSFER; return transfer_from_pb(body, &from->what.transfer);
+  case cd_pb_Body_call_tag: body->kind = CD_DEV_CALL; return call_from_pb(&body->u.call, &from->what.call);
+  case cd_pb_Body_mint_tag: body->kind = CD_DEV_MINT; return transfer_from_pb(body, &from->what.mint);
+  default: return false; /* a number from outside, no enum: nothing was there */
+  }
+}
+
+size_t cd_dev_body_encode(uint8_t *out, const cd_dev_body *body) {
+  cd_pb_Body pb = cd_pb_Body_init_zero;
+  body_to_pb(&pb, body);
+  return cd_pb_encode(out, CD_DEV_TX_MAX, cd_pb_Body_fields, &pb);
+}
+
+/* True if encoding `msg` again gives exactly `in`: then it was the one valid encoding. */
+static bool is_canonical(const pb_msgdesc_t *type, const void *msg, const uint8_t *in, size_t len) {
+  uint8_t again[CD_DEV_TX_MAX];
+  return cd_pb_encode(again, sizeof again, type, msg) == len && memcmp(again, in, len) == 0;
+}
+
+ch_err cd_dev_body_decode(cd_dev_body *out, const uint8_t *in, size_t len) {
+  cd_pb_Body pb = cd_pb_Body_init_zero;
+  memset(out, 0, sizeof *out);
+  bool ok = len <= CD_DEV_TX_MAX && cd_pb_decode(&pb, cd_pb_Body_fields, in, len) &&
+            is_canonical(cd_pb_Body_fields, &pb, in, len) && body_from_pb(out, &pb);
+  return ok ? CH_OK : CH_ERR_FORMAT;
+}
+
+/* --- Signed transactions ---------------------------------------------------------------------------------------- */
+
+static void content_digest(ch_hash *out, const uint8_t *content, size_t len) {
+  static const char label[] = "dev tx";
+  ch_keccak k;
+  ch_keccak_init(&k);
+  ch_keccak_update(&k, label, sizeof label - 1);
+  ch_keccak_update(&k, content, len);
+  ch_keccak_final(&k, out);
+}
+
+ch_err cd_dev_tx_sign(uint8_t *raw, size_t *len, const cd_dev_tx *tx, const ch_secret *key) {
+  cd_pb_Content content = cd_pb_Content_init_zero;
+  cd_pb_Signed out = cd_pb_Signed_init_zero;
+  ch_pubkey pub;
+  ch_addr sender;
+  if (ch_pubkey_of(&pub, key) != CH_OK || ch_address_of(&sender, &pub) != CH_OK) {
+    return CH_ERR_KEY;
+  }
+  content.chain_id = tx->chain_id;
+  content.nonce = tx->nonce;
+  CD_COPY(content.sender, sender.b);
+  CD_PUT_AMOUNT(content.value, tx->value);
+  body_to_pb(&content.body, &tx->body);
+  size_t n = cd_pb_encode(out.content.bytes, sizeof out.content.bytes, cd_pb_Content_fields, &content);
+  if (n == 0) {
+    return CH_ERR_ARGUMENT;
+  }
+  out.content.size = (pb_size_t)n;
+
+  ch_hash digest;
+  ch_sig sig;
+  content_digest(&digest, out.content.bytes, n);
+  ch_err err = ch_sign(&sig, &digest, key);
+  if (err != CH_OK) {
+    return err;
+  }
+  CD_COPY(out.signature, sig.b);
+  *len = cd_pb_encode(raw, CD_DEV_TX_MAX, cd_pb_Signed_fields, &out);
+  return *len > 0 ? CH_OK : CH_ERR_BUG;
+}
+
+ch_err cd_dev_tx_decode(cd_dev_tx *out, const uint8_t *raw, size_t len) {
+  cd_pb_Signed from = cd_pb_Signed_init_zero;
+  cd_pb_Content content = cd_pb_Content_init_zero;
+  memset(out, 0, sizeof *out);
+  if (len > CD_DEV_TX_MAX || !cd_pb_decode(&from, cd_pb_Signed_fields, raw, len) ||
+      !is_canonical(cd_pb_Signed_fields, &from, raw, len) ||
+      !cd_pb_decode(&content, cd_pb_Content_fields, from.content.bytes, from.content.size) ||
+      !is_canonical(cd_pb_Content_fields, &content, from.content.bytes, from.content.size)) {
+    return CH_ERR_FORMAT;
+  }
+  out->chain_id = content.chain_id;
+  out->nonce = content.nonce;
+  CD_COPY(out->sender.b, content.sender);
+  if (!CD_GET_AMOUNT(&out->value, content.value) || !body_from_pb(&out->body, &content.body)) {
+    return CH_ERR_FORMAT;
+  }
+  if (out->body.kind != CD_DEV_CALL && out->value.v != 0) {
+    return CH_ERR_FORMAT;
+  }
+  ch_hash digest;
+  ch_sig sig;
+  CD_COPY(sig.b, from.signature);
+  content_digest(&digest, from.content.bytes, from.content.size);
+  return ch_verify(&digest, &sig, &out->sender);
+}
+
+void cd_dev_tx_hash(ch_hash *out, const uint8_t *raw, size_t len) {
+  ch_keccak256(out, raw, len);
+}
