@@ -142,13 +142,20 @@ static void log_history(const cd_chan *c, const ch_effects *fx) {
 
 /* --- Looking ------------------------------------------------------------------------------------- */
 
+/* The environment for a channel: its head must be young enough for its own challenge period, too, as a peer that
+ * settles behind a stalled node needs at least that long (protocol.md, section 4). */
+static void env_of(cd_worker *w, const cd_chan *c, ch_env *out) {
+  cd_node_env(w->node, out);
+  if (c->period != 0 && c->period / 4 < out->freshness) out->freshness = c->period / 4;
+}
+
 cd_chan *cd_chan_get(cd_worker *w, const ch_hash *id) {
   return cd_table_get(&w->channels, id);
 }
 
 void cd_chan_info(cd_worker *w, const cd_chan *c, ch_info *out) {
   ch_env env;
-  cd_node_env(w->node, &env);
+  env_of(w, c, &env);
   if (c->state == NULL) {
     *out = (ch_info){.id = c->id};
   } else {
@@ -165,6 +172,7 @@ void cd_chan_info(cd_worker *w, const cd_chan *c, ch_info *out) {
 static void note(cd_worker *w, cd_chan *c) {
   ch_info info;
   cd_chan_info(w, c, &info);
+  c->period = info.params.challenge_period;
   c->ticks = !c->quarantined && (info.wait != CH_WAIT_NOTHING || info.outstanding != 0 || info.queued != 0);
   cd_entry entry = {info.id, info.peer, info.params.asset, info.phase, info.spendable, info.frozen};
   if (!cd_directory_put(&w->node->directory, &entry)) cd_log(CD_LOG_ERROR, "node", "out of memory");
@@ -225,7 +233,7 @@ ch_err cd_chan_step(cd_worker *w, cd_chan *c, const ch_event *ev, cd_then then, 
   flight *f = flight_new(w, then, arg);
   if (f == NULL) return CH_ERR_NO_MEMORY;
   f->conn = c->remote->conn;
-  cd_node_env(w->node, &env);
+  env_of(w, c, &env);
   ch_err err = ch_step(&next, &f->unit.fx, c->state, &env, ev, &w->signer);
   if (err != CH_OK) {
     flight_free(f);

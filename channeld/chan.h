@@ -18,6 +18,7 @@ typedef struct cd_chan {
   ch_channel *state; /* NULL: could not be read */
   cd_remote *remote;
   struct cd_chan *next; /* of the same remote */
+  uint32_t period;      /* its challenge period */
   unsigned in_flight;   /* units that are neither durable nor failed */
   bool ticks;           /* look at it when the chain advances */
   bool quarantined;     /* not stepped any more */

@@ -23,6 +23,7 @@ static const setting settings[] = {
     {"api", "127.0.0.1:8645", "HOST:PORT", TEXT, AT(api), 0, 0, "where the HTTP API listens; port 0 takes any"},
     {"l1", NULL, "KIND:WHERE", TEXT, AT(l1), 0, 0,
      "the chain; dev:FILE is an embedded one (default in ~/.local/share/channeld)"},
+    {"confirmations", "1", "N", NUMBER, AT(confirmations), 0, 1000, "blocks on top of one that counts as final"},
     {"workers", "0", "N", NUMBER, AT(workers), 0, CD_MAX_WORKERS, "threads for channels; 0: one per processor"},
     {"log", "info", "LEVEL", LEVEL, AT(log), 0, 0, "trace, debug, info, warn, error or broken"},
     {"payout", "", "ADDRESS", ADDRESS, AT(payout), 0, 0, "where closed channels pay to (default: the node's account)"},
@@ -40,7 +41,7 @@ static const setting settings[] = {
     {"assets", "none", "LIST", TEXT, AT(assets), 0, 0,
      "tokens that others may open channels in: addresses with commas between, any or none"},
     {"freshness", "600", "SECONDS", NUMBER, AT(freshness), 10, 1000000,
-     "nothing is signed while the chain's last block is older"},
+     "nothing is signed while the chain's last block is older than this, or than a quarter of the challenge period"},
 };
 #define N_SETTINGS (sizeof settings / sizeof settings[0])
 

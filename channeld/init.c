@@ -18,13 +18,15 @@ typedef struct options {
   char dir[CD_PATH_LEN];
   const char *words; /* NULL: make new ones; "-": read them from standard input */
   unsigned number;
+  bool yes; /* do not wait until the words are written down */
   bool help;
 } options;
 
 static void print_help(FILE *to) {
-  fputs("usage: channeld init [--dir DIR] [--number 12|24]   new recovery words, shown once\n"
-        "       channeld init [--dir DIR] --words \"WORD...\"    the keys of words that you have\n"
-        "       channeld init [--dir DIR] --words -            the same, words read from standard input\n",
+  fputs("usage: channeld init [--dir DIR] [--number 12|24] [--yes]   new recovery words, shown once\n"
+        "       channeld init [--dir DIR] --words \"WORD...\"          the keys of words that you have\n"
+        "       channeld init [--dir DIR] --words -                  the same, read from standard input\n"
+        "--yes does not wait until you say that you have written the words down.\n",
         to);
 }
 
@@ -41,6 +43,10 @@ static bool parse(options *o, int argc, char **argv, char *why) {
     if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
       o->help = true;
       return true;
+    }
+    if (strcmp(argv[i], "--yes") == 0) {
+      o->yes = true;
+      continue;
     }
     if (strcmp(argv[i], "--dir") == 0 && value != NULL && strlen(value) < sizeof o->dir) {
       strcpy(o->dir, value);
@@ -96,6 +102,14 @@ static void show_words(const char *words) {
   puts("");
 }
 
+static void wait_for_reader(void) {
+  if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) return;
+  fputs("Press Enter when you have written them down. ", stdout);
+  fflush(stdout);
+  for (int c = getchar(); c != '\n' && c != EOF;)
+    c = getchar();
+}
+
 static bool show_identity(const uint8_t seed[64], char *why) {
   ch_keyring *keys;
   ch_pubkey node;
@@ -126,7 +140,10 @@ static bool make(const options *o, char *why) {
     if (err != CH_OK) snprintf(why, WHY_LEN, "%s", ch_err_text(err));
     ok = err == CH_OK && cd_seed_write(o->dir, seed, why, WHY_LEN);
   }
-  if (ok && o->words == NULL) show_words(words);
+  if (ok && o->words == NULL) {
+    show_words(words);
+    if (!o->yes) wait_for_reader();
+  }
   ok = ok && show_identity(seed, why);
   sodium_memzero(words, sizeof words);
   sodium_memzero(seed, sizeof seed);
