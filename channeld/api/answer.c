@@ -1,5 +1,16 @@
 #include "server.h"
 
+#include <stdarg.h>
+#include <stdio.h>
+
+ch_err cd_api_fail(char *why, size_t why_len, const char *sentence, ...) {
+  va_list ap;
+  va_start(ap, sentence);
+  vsnprintf(why, why_len, sentence, ap);
+  va_end(ap);
+  return CH_ERR_ARGUMENT;
+}
+
 static unsigned status_of(cd_class cls) {
   switch (cls) {
   case CD_OK: return MHD_HTTP_OK;

@@ -24,14 +24,6 @@ static struct timespec at_ms(uint64_t ms) {
   return (struct timespec){.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
 }
 
-__attribute__((format(printf, 3, 4))) static ch_err fail(char *why, size_t why_len, const char *sentence, ...) {
-  va_list ap;
-  va_start(ap, sentence);
-  vsnprintf(why, why_len, sentence, ap);
-  va_end(ap);
-  return CH_ERR_ARGUMENT;
-}
-
 /* --- Listening ---------------------------------------------------------------------------------- */
 
 typedef union cd_sockaddr {
@@ -77,9 +69,9 @@ static void write_address(char out[64], const cd_sockaddr *a) {
 static ch_err open_listener(int *out, char bound[64], const char *address, char *why, size_t why_len) {
   cd_sockaddr a;
   if (!parse_address(&a, address))
-    return fail(why, why_len,
-                "The API cannot listen on \"%s\": give a loopback address with a port, such as 127.0.0.1:8645.",
-                address);
+    return cd_api_fail(why, why_len,
+                       "The API cannot listen on \"%s\": give a loopback address with a port, such as 127.0.0.1:8645.",
+                       address);
   int fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   int on = 1;
   socklen_t len = size_of(&a);
@@ -88,9 +80,9 @@ static ch_err open_listener(int *out, char bound[64], const char *address, char 
   if (!ok) {
     int error = errno;
     if (fd >= 0) close(fd);
-    return fail(why, why_len, "The API cannot listen on %s: %s. %s", address, strerror(error),
-                error == EADDRINUSE ? "Stop what uses that port, or choose another one with --api."
-                                    : "Choose another address with --api.");
+    return cd_api_fail(why, why_len, "The API cannot listen on %s: %s. %s", address, strerror(error),
+                       error == EADDRINUSE ? "Stop what uses that port, or choose another one with --api."
+                                           : "Choose another address with --api.");
   }
   write_address(bound, &a);
   *out = fd;
@@ -227,14 +219,14 @@ static bool start_threads(cd_api *api, int listener) {
 
 ch_err cd_api_start(cd_api **out, const cd_api_config *cfg, char *why, size_t why_len) {
   *out = NULL;
-  if (strlen(cfg->token) != CD_API_TOKEN_STR - 1) return fail(why, why_len, "The API has no token.");
+  if (strlen(cfg->token) != CD_API_TOKEN_STR - 1) return cd_api_fail(why, why_len, "The API has no token.");
   cd_api *api = calloc(1, sizeof *api);
   if (!api) return CH_ERR_NO_MEMORY;
   set_up(api, cfg);
   int listener = -1;
   ch_err e = open_listener(&listener, api->address, cfg->address, why, why_len);
   if (e == CH_OK && !start_threads(api, listener))
-    e = fail(why, why_len, "The API cannot start its threads: %s. Raise the process limits.", strerror(errno));
+    e = cd_api_fail(why, why_len, "The API cannot start its threads: %s. Raise the process limits.", strerror(errno));
   if (e != CH_OK) {
     cd_api_release(api);
     return e;

@@ -71,6 +71,9 @@ struct cd_api {
 
 uint64_t cd_now_ms(void); /* monotonic */
 
+/* Writes a sentence to `why` and returns CH_ERR_ARGUMENT. */
+ch_err cd_api_fail(char *why, size_t why_len, const char *sentence, ...) __attribute__((format(printf, 3, 4)));
+
 /* MHD's calls, see microhttpd.h; `cls` is the cd_api. */
 enum MHD_Result cd_on_request(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
                               const char *version, const char *upload, size_t *upload_len, void **context);

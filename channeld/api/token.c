@@ -1,22 +1,13 @@
-#include "api.h"
+#include "server.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define TOKEN_BYTES 32
-
-__attribute__((format(printf, 3, 4))) static ch_err fail(char *why, size_t why_len, const char *sentence, ...) {
-  va_list ap;
-  va_start(ap, sentence);
-  vsnprintf(why, why_len, sentence, ap);
-  va_end(ap);
-  return CH_ERR_ARGUMENT;
-}
 
 /* Makes the new name itself durable. */
 static bool sync_folder_of(const char *path) {
@@ -54,8 +45,8 @@ static ch_err create(const char *path, char token[CD_API_TOKEN_STR], char *why, 
   sodium_memzero(bytes, sizeof bytes);
   sodium_memzero(line, sizeof line);
   return ok ? CH_OK
-            : fail(why, why_len, "The API token cannot be written to %s: %s. Make its folder writable.", path,
-                   strerror(errno));
+            : cd_api_fail(why, why_len, "The API token cannot be written to %s: %s. Make its folder writable.", path,
+                          strerror(errno));
 }
 
 /* One line with 64 hex digits. */
@@ -70,24 +61,25 @@ static bool parse(char token[CD_API_TOKEN_STR], char *line, size_t len) {
 }
 
 ch_err cd_api_token_load(const char *path, char token[CD_API_TOKEN_STR], char *why, size_t why_len) {
-  if (sodium_init() < 0) return fail(why, why_len, "libsodium does not start, so there are no random numbers.");
+  if (sodium_init() < 0) return cd_api_fail(why, why_len, "libsodium does not start, so there are no random numbers.");
   int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0 && errno == ENOENT) return create(path, token, why, why_len);
-  if (fd < 0) return fail(why, why_len, "The API token in %s cannot be read: %s.", path, strerror(errno));
+  if (fd < 0) return cd_api_fail(why, why_len, "The API token in %s cannot be read: %s.", path, strerror(errno));
   struct stat st;
   char line[CD_API_TOKEN_STR + 2];
   ssize_t n = fstat(fd, &st) == 0 ? read(fd, line, sizeof line - 1) : -1;
   int error = errno;
   close(fd);
-  if (n < 0) return fail(why, why_len, "The API token in %s cannot be read: %s.", path, strerror(error));
+  if (n < 0) return cd_api_fail(why, why_len, "The API token in %s cannot be read: %s.", path, strerror(error));
   bool ok = parse(token, line, (size_t)n);
   sodium_memzero(line, sizeof line);
-  if (!ok) return fail(why, why_len, "%s does not hold an API token. Remove it, and the next start makes one.", path);
+  if (!ok)
+    return cd_api_fail(why, why_len, "%s does not hold an API token. Remove it, and the next start makes one.", path);
   if (st.st_mode & 077) {
     sodium_memzero(token, CD_API_TOKEN_STR);
-    return fail(why, why_len,
-                "Others may read the API token in %s. Remove it, and the next start makes one that only you can read.",
-                path);
+    return cd_api_fail(
+        why, why_len,
+        "Others may read the API token in %s. Remove it, and the next start makes one that only you can read.", path);
   }
   return CH_OK;
 }

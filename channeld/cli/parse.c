@@ -121,7 +121,7 @@ static int take_common(cli_call *call, reader *r) {
   if (!value || !*value) return usage(call, "A value is missing after ", r->option), -1;
   if (dir && strlen(value) >= sizeof call->dir) return usage(call, "That folder's name is too long: ", value), -1;
   if (dir) {
-    strcpy(call->dir, value);
+    snprintf(call->dir, sizeof call->dir, "%s", value);
   } else {
     *(url ? &call->url : &call->token_file) = value;
   }
