@@ -91,12 +91,6 @@ void cd_link_drain_locked(cd_link *l, const char *reason) {
   cd_inbox_post(l->inbox, l, CD_LINK_DRAIN);
 }
 
-void cd_link_drain(cd_link *l, const char *reason) {
-  pthread_mutex_lock(&l->lock);
-  cd_link_drain_locked(l, reason);
-  pthread_mutex_unlock(&l->lock);
-}
-
 /* --- Sending ----------------------------------------------------------------------------------------------- */
 
 static void send_flight(cd_link *l) {
@@ -163,13 +157,6 @@ bool cd_link_send_locked(cd_link *l, const uint8_t *message, size_t len) {
   l->out.len += cd_cipher_seal(&l->tx_cipher, l->out.p + l->out.len, message, (uint16_t)len);
   take_off(l);
   return true;
-}
-
-bool cd_link_send(cd_link *l, const uint8_t *message, size_t len) {
-  pthread_mutex_lock(&l->lock);
-  bool ok = cd_link_send_locked(l, message, len);
-  pthread_mutex_unlock(&l->lock);
-  return ok;
 }
 
 void cd_link_ping(cd_link *l) {
@@ -459,12 +446,6 @@ void cd_link_resume_locked(cd_link *l) {
     l->paused = false;
     cd_inbox_post(l->inbox, l, CD_LINK_RESUME);
   }
-}
-
-void cd_link_resume(cd_link *l) {
-  pthread_mutex_lock(&l->lock);
-  cd_link_resume_locked(l);
-  pthread_mutex_unlock(&l->lock);
 }
 
 /* --- Life ---------------------------------------------------------------------------------------------------- */

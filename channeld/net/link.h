@@ -91,20 +91,18 @@ void cd_link_handshake(cd_link *l);
 /* Reads on: after READY, or RESUME. */
 void cd_link_continue(cd_link *l);
 
-/* Queues a message. False if the link is shut or draining, or if its queue was full: then it is shut now. */
-bool cd_link_send(cd_link *l, const uint8_t *message, size_t len);
 /* Sends a ping unless something waits to be sent, which is as good. */
 void cd_link_ping(cd_link *l);
-void cd_link_resume(cd_link *l);
-/* Shuts it when all that is queued has been sent, posts DRAIN until then. Nothing is received any more. */
-void cd_link_drain(cd_link *l, const char *reason);
 /* Closes at once, for this reason unless there is one already; posts DEAD. Idempotent. */
 void cd_link_shut(cd_link *l, const char *reason);
 
-/* The same for a caller who holds `lock`, and must for _send. */
+/* The caller of these holds `lock`. */
+
+/* Queues a message. False if the link is shut or draining, or if its queue was full: then it is shut now. */
 bool cd_link_send_locked(cd_link *l, const uint8_t *message, size_t len);
-void cd_link_drain_locked(cd_link *l, const char *reason);
 void cd_link_resume_locked(cd_link *l);
+/* Shuts it when all that is queued has been sent, posts DRAIN until then. Nothing is delivered any more. */
+void cd_link_drain_locked(cd_link *l, const char *reason);
 
 /* Waits until no callback of a link that has been shut runs or will run. Never from a callback. */
 void cd_link_stop(cd_link *l);
