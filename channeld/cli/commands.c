@@ -235,7 +235,7 @@ const cli_command cli_commands[] = {
     {"peer", "forget", "stop connecting to a peer", "DELETE", "/v1/peers/{node_id}", peer_forget, NULL, "Forgotten.",
      NULL},
     {"channel", "open", "open a channel with a connected peer", "POST", "/v1/channels", channel_open, &channel_view,
-     NULL, "The peer has not answered yet; `channel-cli channel list` shows the channel when it has."},
+     NULL, NULL},
     {"channel", "list", "all channels", "GET", "/v1/channels", none, &channels_view, NULL, NULL},
     {"channel", "show", "one channel, what it waits for, and until when", "GET", "/v1/channels/{id}", channel_show,
      &channel_view, NULL, NULL},

@@ -192,7 +192,9 @@ static const char *member(const json_t *body, const char *name) {
 /* Says an error as "message. hint". */
 static int refused(const cli_session *s, long http, const json_t *body) {
   const char *message = member(body, "message");
-  const char *hint = member(body, "hint");
+  char hint[400];
+  snprintf(hint, sizeof hint, "%s", member(body, "hint"));
+  if (*hint >= 'a' && *hint <= 'z') *hint -= 'a' - 'A'; /* a sentence of its own here */
   size_t len = strlen(message);
   if (http == 401)
     return cli_fail(CLI_BAD_TOKEN,

@@ -7,6 +7,7 @@ static int show_result(const cli_call *call, const json_t *result, long http) {
   const cli_command *c = call->command;
   cli_show(c->view, result);
   if (c->done) puts(c->done);
+  fflush(stdout);
   if (http == 202 && c->later) fprintf(stderr, "%s\n", c->later);
   return CLI_DONE;
 }

@@ -173,6 +173,7 @@ static void show_table(const cli_view *view, const json_t *result, bool colour) 
   json_t *row;
   json_array_foreach(rows, i, row) print_row(view, widths, row, colour);
   const json_t *next = json_object_get(result, "next");
+  fflush(stdout); /* what follows on stderr belongs below it */
   if (json_is_integer(next))
     fprintf(stderr, "There is more: --after %" JSON_INTEGER_FORMAT ".\n", json_integer_value(next));
 }

@@ -372,7 +372,7 @@ static void test_colours(void **state) {
 
 static void test_refused(void **state) {
   world *w = *state;
-  fake_answers(&w->node, CD_CONFLICT, "{\"code\":\"c\",\"message\":\"It is closed\",\"hint\":\"Open another.\"}");
+  fake_answers(&w->node, CD_CONFLICT, "{\"code\":\"c\",\"message\":\"It is closed\",\"hint\":\"open another.\"}");
   outcome o = run(w, "channel close 0xaaaaaa");
   assert_string_equal(o.err, "channel-cli: It is closed. Open another.\n");
   assert_string_equal(o.out, "");
