@@ -7,18 +7,15 @@
 
 #include <cmocka.h>
 
-#include <channel/adjudicator.h>
+#include "calls.h"
 
-#define PERIOD 86400u
-#define BOND 500u
+#define PERIOD CALLS_PERIOD
+#define BOND CALLS_BOND
 #define START 1700000000u
 
 /* One channel of two known keys, as the chain holds it. */
 typedef struct world {
-  ch_chain chain;
-  ch_secret key[2];
-  ch_params params;
-  ch_hash salt, params_hash, id;
+  calls c;
   ch_adj_slots slots;
   ch_adj_result result; /* of the last accepted call */
   uint64_t now;
@@ -28,20 +25,8 @@ typedef struct world {
 static const ch_addr STRANGER = {{9, 9, 9}};
 
 static world new_world(ch_addr asset) {
-  world w = {.chain = {.chain_id = 7, .adjudicator = {{0xad}}}, .now = START, .sender = STRANGER};
-  w.params = (ch_params){
-      .payout = {{{1, 2, 3}}, {{4, 5, 6}}}, .asset = asset, .challenge_period = PERIOD, .bond = ch_amount_of(BOND)};
-  memset(w.salt.b, 0x5a, sizeof w.salt.b);
-  ch_keccak256(&w.params.tag, w.salt.b, sizeof w.salt.b);
-  for (int side = 0; side < 2; side++) {
-    ch_pubkey pub;
-    memset(w.key[side].b, 0x11 * (side + 1), sizeof w.key[side].b);
-    assert_int_equal(ch_pubkey_of(&pub, &w.key[side]), CH_OK);
-    assert_int_equal(ch_address_of(&w.params.signer[side], &pub), CH_OK);
-  }
-  ch_params_hash(&w.params_hash, &w.chain, &w.params);
-  ch_channel_id(&w.id, &w.params_hash, &w.params.asset);
-  return w;
+  const ch_chain chain = {.chain_id = 7, .adjudicator = {{0xad}}};
+  return (world){.c = calls_new(&chain, &asset), .now = START, .sender = STRANGER};
 }
 
 static world native_world(void) {
@@ -50,7 +35,7 @@ static world native_world(void) {
 
 static ch_adj_revert apply(world *w, uint64_t value, const ch_tx *tx) {
   ch_adj_result out;
-  ch_adj_call call = {.chain = &w->chain, .sender = w->sender, .value = ch_amount_of(value), .now = w->now};
+  ch_adj_call call = {.chain = &w->c.chain, .sender = w->sender, .value = ch_amount_of(value), .now = w->now};
   ch_adj_revert r = ch_adj_apply(&out, &w->slots, &call, tx);
   if (r == CH_ADJ_NONE) {
     w->result = out;
@@ -59,96 +44,26 @@ static ch_adj_revert apply(world *w, uint64_t value, const ch_tx *tx) {
   return r;
 }
 
-static void sign(ch_sig *out, const ch_hash *digest, const ch_secret *key) {
-  assert_int_equal(ch_sign(out, digest, key), CH_OK);
-}
-
-static ch_hash domain_of(const world *w) {
-  ch_hash domain;
-  ch_domain(&domain, &w->chain);
-  return domain;
-}
-
-/* --- Well-formed calls, to be spoilt by the tests ------------------------------------------------ */
+/* --- Well-formed calls for the present state ------------------------------------------------------ */
 
 static ch_tx deposit_tx(const world *w, uint8_t side, uint64_t amount) {
-  ch_tx tx = {.kind = CH_TX_DEPOSIT, .id = w->id};
-  tx.u.deposit.params_hash = w->params_hash;
-  tx.u.deposit.asset = w->params.asset;
-  tx.u.deposit.side = side;
-  tx.u.deposit.epoch = w->slots.epoch;
-  tx.u.deposit.amount = ch_amount_of(amount);
-  return tx;
+  return calls_deposit(&w->c, w->slots.epoch, side, amount);
 }
 
 static ch_tx close_tx(const world *w, int64_t net) {
-  ch_tx tx = {.kind = CH_TX_CLOSE, .id = w->id, .params = w->params};
-  ch_close close = {.id = w->id, .epoch = w->slots.epoch, .net = ch_net_of(net), .valid_until = w->now + 60};
-  ch_hash digest, domain = domain_of(w);
-  tx.u.close.close = close;
-  ch_close_digest(&digest, &domain, &close);
-  sign(&tx.u.close.sig[0], &digest, &w->key[0]);
-  sign(&tx.u.close.sig[1], &digest, &w->key[1]);
-  return tx;
-}
-
-/* A version's outcome moves `version` units from side 0 to side 1. */
-static ch_outcome outcome_of(uint64_t version) {
-  ch_outcome o = {.net = ch_net_of((int64_t)(version % 1000)), .blind = {{1}}};
-  return o;
-}
-
-static ch_hash outcome_hash_of(uint64_t version) {
-  ch_hash h = {{0}};
-  ch_outcome o = outcome_of(version);
-  if (version != CH_VERSION_NONE) {
-    ch_outcome_hash(&h, &o);
-  }
-  return h;
-}
-
-static void sign_state(const world *w, uint16_t epoch, uint64_t version, ch_sig sig[2]) {
-  ch_state s = {.id = w->id, .epoch = epoch, .version = version, .outcome_hash = outcome_hash_of(version)};
-  ch_hash digest, domain = domain_of(w);
-  ch_state_digest(&digest, &domain, &s);
-  sign(&sig[0], &digest, &w->key[0]);
-  sign(&sig[1], &digest, &w->key[1]);
+  return calls_close(&w->c, w->slots.epoch, net, w->now + 60);
 }
 
 static ch_tx challenge_tx(const world *w, uint8_t side, uint64_t version) {
-  ch_tx tx = {.kind = CH_TX_CHALLENGE, .id = w->id, .params = w->params};
-  memset(&tx.params.tag, 0, sizeof tx.params.tag); /* the salt stands in its place */
-  ch_challenge c = {.id = w->id,
-                    .epoch = w->slots.epoch,
-                    .side = side,
-                    .version = version,
-                    .outcome_hash = outcome_hash_of(version),
-                    .valid_until = w->now + 60};
-  ch_hash digest, domain = domain_of(w);
-  tx.u.challenge.challenge = c;
-  tx.u.challenge.salt = w->salt;
-  if (version != CH_VERSION_NONE) {
-    sign_state(w, c.epoch, version, tx.u.challenge.sig);
-  }
-  ch_challenge_digest(&digest, &domain, &c);
-  sign(&tx.u.challenge.challenge_sig, &digest, &w->key[side & 1]);
-  return tx;
+  return calls_challenge(&w->c, w->slots.epoch, side, version, w->now + 60);
 }
 
 static ch_tx refute_tx(const world *w, uint64_t version) {
-  ch_tx tx = {.kind = CH_TX_REFUTE, .id = w->id, .params = w->params};
-  tx.u.refute.epoch = w->slots.epoch;
-  tx.u.refute.version = version;
-  tx.u.refute.outcome_hash = outcome_hash_of(version);
-  sign_state(w, w->slots.epoch, version, tx.u.refute.sig);
-  return tx;
+  return calls_refute(&w->c, w->slots.epoch, version);
 }
 
 static ch_tx settle_tx(const world *w) {
-  ch_tx tx = {.kind = CH_TX_SETTLE, .id = w->id, .params = w->params};
-  tx.u.settle.epoch = w->slots.epoch;
-  tx.u.settle.outcome = outcome_of(w->slots.version);
-  return tx;
+  return calls_settle(&w->c, w->slots.epoch, w->slots.version);
 }
 
 static ch_adj_revert run(world *w, uint64_t value, ch_tx tx) {
@@ -156,7 +71,7 @@ static ch_adj_revert run(world *w, uint64_t value, ch_tx tx) {
 }
 
 static void fund(world *w, uint64_t a, uint64_t b) {
-  bool native = ch_addr_is_zero(&w->params.asset);
+  bool native = ch_addr_is_zero(&w->c.params.asset);
   assert_int_equal(run(w, native ? a : 0, deposit_tx(w, 0, a)), CH_ADJ_NONE);
   assert_int_equal(run(w, native ? b : 0, deposit_tx(w, 1, b)), CH_ADJ_NONE);
 }
@@ -203,7 +118,7 @@ static void test_deposit(void **unused) {
   assert_int_equal(w.result.event.kind, CH_ADJ_DEPOSITED);
   assert_int_equal(w.result.event.side, 1);
   assert_true(w.result.event.amount.v == 70);
-  assert_memory_equal(&w.result.event.id, &w.id, sizeof w.id);
+  assert_memory_equal(&w.result.event.id, &w.c.id, sizeof w.c.id);
   assert_int_equal(w.result.n_transfers, 0);
 
   ch_addr token = {{0x77}};
@@ -267,8 +182,8 @@ static void test_close(void **unused) {
   assert_int_equal(run(&w, 0, close_tx(&w, -400)), CH_ADJ_NONE);
   assert_clean(&w.slots, 1);
   assert_int_equal(w.result.n_transfers, 2);
-  assert_transfer(&w, 0, &w.params.payout[0], &w.params.asset, 1400);
-  assert_transfer(&w, 1, &w.params.payout[1], &w.params.asset, 1600);
+  assert_transfer(&w, 0, &w.c.params.payout[0], &w.c.params.asset, 1400);
+  assert_transfer(&w, 1, &w.c.params.payout[1], &w.c.params.asset, 1600);
   assert_int_equal(w.result.event.kind, CH_ADJ_CLOSED);
   assert_int_equal(w.result.event.epoch, 0);
   assert_true(w.result.event.net.v == -400);
@@ -280,7 +195,7 @@ static void test_close(void **unused) {
   assert_int_equal(run(&w, 0, close_tx(&w, 10)), CH_ADJ_NONE);
   assert_clean(&w.slots, 2);
   assert_int_equal(w.result.n_transfers, 1);
-  assert_transfer(&w, 0, &w.params.payout[1], &w.params.asset, 30);
+  assert_transfer(&w, 0, &w.c.params.payout[1], &w.c.params.asset, 30);
 
   assert_int_equal(run(&w, 0, close_tx(&w, 0)), CH_ADJ_NONE); /* an empty one pays nothing */
   assert_int_equal(w.result.n_transfers, 0);
@@ -295,9 +210,9 @@ static void test_close_of_tokens(void **unused) {
   assert_true(w.result.take.v == BOND && ch_addr_is_zero(&w.result.take_asset));
   assert_int_equal(run(&w, 0, close_tx(&w, 30)), CH_ADJ_NONE);
   assert_int_equal(w.result.n_transfers, 3);
-  assert_transfer(&w, 0, &w.params.payout[0], &token, 70);
-  assert_transfer(&w, 1, &w.params.payout[1], &token, 80);
-  assert_transfer(&w, 2, &w.params.payout[0], &native, BOND);
+  assert_transfer(&w, 0, &w.c.params.payout[0], &token, 70);
+  assert_transfer(&w, 1, &w.c.params.payout[1], &token, 80);
+  assert_transfer(&w, 2, &w.c.params.payout[0], &native, BOND);
 }
 
 static void test_close_reverts(void **unused) {
@@ -334,11 +249,11 @@ static void test_close_by_a_payee(void **unused) {
     world w = funded_world();
     ch_tx tx = close_tx(&w, 7);
     memset(&tx.u.close.sig[side], 0, sizeof(ch_sig));
-    w.sender = w.params.payout[side ^ 1];
+    w.sender = w.c.params.payout[side ^ 1];
     assert_int_equal(apply(&w, 0, &tx), CH_ADJ_BAD_SIGNATURE);
-    w.sender = w.params.signer[side]; /* only where the money goes, not the hot key */
+    w.sender = w.c.params.signer[side]; /* only where the money goes, not the hot key */
     assert_int_equal(apply(&w, 0, &tx), CH_ADJ_BAD_SIGNATURE);
-    w.sender = w.params.payout[side];
+    w.sender = w.c.params.payout[side];
     assert_int_equal(apply(&w, 0, &tx), CH_ADJ_NONE);
   }
 }
@@ -357,7 +272,7 @@ static void test_last_epoch(void **unused) {
   w.now += PERIOD + 1;
   assert_int_equal(run(&w, 0, settle_tx(&w)), CH_ADJ_NONE);
   assert_clean(&w.slots, CH_EPOCH_LAST);
-  assert_transfer(&w, 0, &w.params.payout[0], &w.params.asset, BOND);
+  assert_transfer(&w, 0, &w.c.params.payout[0], &w.c.params.asset, BOND);
 }
 
 /* --- Challenge ------------------------------------------------------------------------------------ */
@@ -366,7 +281,7 @@ static void test_challenge(void **unused) {
   (void)unused;
   world w = funded_world();
   assert_int_equal(run(&w, BOND, challenge_tx(&w, 1, 42)), CH_ADJ_NONE);
-  ch_hash expected = outcome_hash_of(42);
+  ch_hash expected = calls_outcome_hash(42);
   assert_true(w.slots.disputed);
   assert_int_equal(w.slots.version, 42);
   assert_int_equal(w.slots.challenged_version, 42);
@@ -379,7 +294,7 @@ static void test_challenge(void **unused) {
   assert_int_equal(w.result.event.side, 1);
   assert_int_equal(w.result.event.version, 42);
   assert_int_equal(w.result.event.deadline, START + PERIOD);
-  assert_memory_equal(&w.result.event.salt, &w.salt, sizeof w.salt);
+  assert_memory_equal(&w.result.event.salt, &w.c.salt, sizeof w.c.salt);
   assert_int_equal(w.result.n_transfers, 0);
 
   w = native_world(); /* empty: allowed, ends the epoch and returns the bond */
@@ -394,7 +309,7 @@ static void test_challenge_reverts(void **unused) {
   assert_int_equal(apply(&w, BOND + 1, &tx), CH_ADJ_WRONG_VALUE);
   assert_int_equal(apply(&w, 0, &tx), CH_ADJ_WRONG_VALUE);
   tx.u.challenge.salt.b[0] ^= 1;
-  tx.params.tag = w.params.tag; /* the right tag does not help */
+  tx.params.tag = w.c.params.tag; /* the right tag does not help */
   assert_int_equal(apply(&w, BOND, &tx), CH_ADJ_BAD_PARAMS);
   tx = challenge_tx(&w, 0, 4);
   tx.u.challenge.challenge.side = 2;
@@ -408,7 +323,7 @@ static void test_challenge_reverts(void **unused) {
     tx.u.challenge.sig[side] = tx.u.challenge.sig[side ^ 1];
     assert_int_equal(apply(&w, BOND, &tx), CH_ADJ_BAD_SIGNATURE);
   }
-  w.sender = w.params.signer[0];
+  w.sender = w.c.params.signer[0];
   tx = challenge_tx(&w, 0, 0);
   tx.u.challenge.challenge.outcome_hash.b[0] = 1;
   assert_int_equal(apply(&w, BOND, &tx), CH_ADJ_WRONG_OUTCOME);
@@ -425,11 +340,11 @@ static void test_who_may_challenge(void **unused) {
     memset(&unsigned_tx.u.challenge.challenge_sig, 0, sizeof(ch_sig));
     unsigned_tx.u.challenge.challenge.valid_until = 0;
     assert_int_equal(apply(&w, BOND, &unsigned_tx), CH_ADJ_NOT_PARTICIPANT);
-    w.sender = w.params.signer[side ^ 1]; /* a participant, but of the other side */
+    w.sender = w.c.params.signer[side ^ 1]; /* a participant, but of the other side */
     assert_int_equal(apply(&w, BOND, &unsigned_tx), CH_ADJ_NOT_PARTICIPANT);
-    w.sender = w.params.payout[side ^ 1];
+    w.sender = w.c.params.payout[side ^ 1];
     assert_int_equal(apply(&w, BOND, &unsigned_tx), CH_ADJ_NOT_PARTICIPANT);
-    const ch_addr own[2] = {w.params.signer[side], w.params.payout[side]};
+    const ch_addr own[2] = {w.c.params.signer[side], w.c.params.payout[side]};
     for (int i = 0; i < 2; i++) {
       world copy = w;
       copy.sender = own[i];
@@ -453,7 +368,7 @@ static void test_refute(void **unused) {
   world w = disputed_world(0, 4);
   ch_adj_slots before = w.slots;
   assert_int_equal(run(&w, 0, refute_tx(&w, 6)), CH_ADJ_NONE);
-  ch_hash expected = outcome_hash_of(6);
+  ch_hash expected = calls_outcome_hash(6);
   assert_int_equal(w.slots.version, 6);
   assert_int_equal(w.slots.challenged_version, 4);
   assert_int_equal(w.slots.deadline, before.deadline);
@@ -528,9 +443,8 @@ static void test_extension(void **unused) {
   assert_int_equal(w.slots.deadline, deadline + 2 * CH_ADJ_EXTENSION);
 
   w = funded_world(); /* a short period: half of it is the window */
-  w.params.challenge_period = 100;
-  ch_params_hash(&w.params_hash, &w.chain, &w.params);
-  ch_channel_id(&w.id, &w.params_hash, &w.params.asset);
+  w.c.params.challenge_period = 100;
+  calls_rehash(&w.c);
   assert_int_equal(run(&w, BOND, challenge_tx(&w, 0, 4)), CH_ADJ_NONE);
   w.now = w.slots.deadline - 49;
   assert_int_equal(run(&w, 0, refute_tx(&w, 6)), CH_ADJ_NONE);
@@ -546,7 +460,7 @@ static bool forfeits(uint8_t side, uint64_t challenged, uint64_t shown) {
   w.now = w.slots.deadline + 1;
   assert_int_equal(run(&w, 0, settle_tx(&w)), CH_ADJ_NONE);
   assert_int_equal(w.result.event.forfeited, forfeited);
-  assert_transfer(&w, w.result.n_transfers - 1, &w.params.payout[side ^ forfeited], &(ch_addr){{0}}, BOND);
+  assert_transfer(&w, w.result.n_transfers - 1, &w.c.params.payout[side ^ forfeited], &(ch_addr){{0}}, BOND);
   return forfeited;
 }
 
@@ -588,7 +502,7 @@ static void test_forfeiture_is_sticky(void **unused) {
   assert_true(w.slots.flags & CH_ADJ_FORFEIT);
   assert_int_equal(run(&w, 0, close_tx(&w, 0)), CH_ADJ_NONE);
   assert_true(w.result.event.forfeited);
-  assert_transfer(&w, 2, &w.params.payout[1], &(ch_addr){{0}}, BOND);
+  assert_transfer(&w, 2, &w.c.params.payout[1], &(ch_addr){{0}}, BOND);
   assert_clean(&w.slots, 1);
 }
 
@@ -602,9 +516,9 @@ static void test_settle(void **unused) {
   assert_int_equal(run(&w, 0, settle_tx(&w)), CH_ADJ_NONE);
   assert_clean(&w.slots, 1);
   assert_int_equal(w.result.n_transfers, 3);
-  assert_transfer(&w, 0, &w.params.payout[0], &w.params.asset, 992);
-  assert_transfer(&w, 1, &w.params.payout[1], &w.params.asset, 2008);
-  assert_transfer(&w, 2, &w.params.payout[1], &w.params.asset, BOND);
+  assert_transfer(&w, 0, &w.c.params.payout[0], &w.c.params.asset, 992);
+  assert_transfer(&w, 1, &w.c.params.payout[1], &w.c.params.asset, 2008);
+  assert_transfer(&w, 2, &w.c.params.payout[1], &w.c.params.asset, BOND);
   assert_int_equal(w.result.event.kind, CH_ADJ_SETTLED);
   assert_int_equal(w.result.event.epoch, 0);
   assert_int_equal(w.result.event.version, 8);
@@ -614,11 +528,11 @@ static void test_settle(void **unused) {
   w = disputed_world(1, 0); /* version 0: nothing moved, whatever outcome is given */
   w.now = w.slots.deadline + 1;
   ch_tx tx = settle_tx(&w);
-  tx.u.settle.outcome = outcome_of(99);
+  tx.u.settle.outcome = calls_outcome(99);
   assert_int_equal(apply(&w, 0, &tx), CH_ADJ_NONE);
-  assert_transfer(&w, 0, &w.params.payout[0], &w.params.asset, 1000);
-  assert_transfer(&w, 1, &w.params.payout[1], &w.params.asset, 2000);
-  assert_transfer(&w, 2, &w.params.payout[1], &w.params.asset, BOND);
+  assert_transfer(&w, 0, &w.c.params.payout[0], &w.c.params.asset, 1000);
+  assert_transfer(&w, 1, &w.c.params.payout[1], &w.c.params.asset, 2000);
+  assert_transfer(&w, 2, &w.c.params.payout[1], &w.c.params.asset, BOND);
 }
 
 static void test_settle_reverts(void **unused) {
@@ -653,7 +567,7 @@ static void test_impossible_slots(void **unused) {
   world w = native_world();
   w.slots.contribution[0] = ch_net_of(-1); /* no call leaves a negative total */
   assert_int_equal(run(&w, 0, close_tx(&w, 0)), CH_ADJ_OVERFLOW);
-  ch_tx tx = {.kind = (ch_tx_kind)99, .id = w.id};
+  ch_tx tx = {.kind = (ch_tx_kind)99, .id = w.c.id};
   assert_int_equal(apply(&w, 0, &tx), CH_ADJ_BAD_PARAMS);
 }
 
@@ -687,7 +601,7 @@ static ch_tx random_tx(const world *w, uint64_t *seed, uint64_t *value) {
   default: break;
   }
   uint64_t amount = next_random(seed) % 1000;
-  *value = ch_addr_is_zero(&w->params.asset) && next_random(seed) % 4 ? amount : 0;
+  *value = ch_addr_is_zero(&w->c.params.asset) && next_random(seed) % 4 ? amount : 0;
   return deposit_tx(w, next_random(seed) & 1, amount);
 }
 

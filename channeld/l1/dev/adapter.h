@@ -12,9 +12,9 @@ typedef struct cd_l1_dev_config {
   const cd_dev_options *chain; /* for cd_dev_open; NULL: the usual */
 } cd_l1_dev_config;
 
-/* Opens the chain and fills *out. The operations may be called by any thread. stop() ends the following of the chain;
- * the rest works until cd_l1_dev_close, which frees everything (and stops, if that was not done). On failure `why` is a
- * sentence: as cd_dev_open, and CH_ERR_KEY, CH_ERR_ARGUMENT for a bad config.
+/* Opens the chain and fills *out; sodium_init() comes before. The operations may be called by any thread. stop() ends
+ * the following of the chain; the rest works until cd_l1_dev_close, which frees everything (and stops, if that was not
+ * done). On failure `why` is a sentence: as cd_dev_open, and CH_ERR_KEY, CH_ERR_ARGUMENT for a bad config.
  *
  * A transfer takes its amount from its own data: the `value` that sign() is given counts for calls only. A transaction
  * that is broadcast and taken is mined at once; the listener hears of it from the polling thread, as of all others. */

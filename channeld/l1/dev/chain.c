@@ -246,15 +246,15 @@ ch_err cd_dev_warp(cd_dev *dev, uint64_t seconds) {
   return cd_dev_end(dev);
 }
 
-/* Whether the faucet's last transaction was reverted. */
-static bool was_reverted(cd_dev *dev, const cd_dev_raw *raw) {
+/* Whether a transaction was mined and not reverted. */
+static bool succeeded(cd_dev *dev, const cd_dev_raw *raw) {
   ch_hash hash;
   cd_dev_tx_hash(&hash, raw->bytes, raw->len);
-  cd_dev_run run = cd_dev_sql(&dev->db, "SELECT 1 FROM txs WHERE hash = ? AND error <> ''");
+  cd_dev_run run = cd_dev_sql(&dev->db, "SELECT 1 FROM txs WHERE hash = ? AND error = ''");
   cd_dev_bind_bytes(&run, hash.b, sizeof hash.b);
-  bool reverted = cd_dev_row(&run);
+  bool found = cd_dev_row(&run);
   cd_dev_done(&run);
-  return reverted;
+  return found;
 }
 
 ch_err cd_dev_faucet(cd_dev *dev, const ch_addr *to, const ch_addr *asset, ch_amount amount) {
@@ -268,7 +268,7 @@ ch_err cd_dev_faucet(cd_dev *dev, const ch_addr *to, const ch_addr *asset, ch_am
   ch_err err = cd_dev_tx_sign(raw.bytes, &raw.len, &tx, &dev->faucet_key);
   if (err == CH_OK) {
     cd_dev_block_mine(dev, &raw, 1);
-    err = was_reverted(dev, &raw) ? CH_ERR_OVERFLOW : CH_OK;
+    err = succeeded(dev, &raw) ? CH_OK : CH_ERR_OVERFLOW; /* the only reason there is */
   }
   ch_err ended = cd_dev_end(dev);
   return ended == CH_OK ? err : ended;
