@@ -152,6 +152,7 @@ typedef struct cd_store_ops {
   ch_err (*channel)(void *ctx, const ch_hash *id, uint8_t **record, size_t *len); /* CH_ERR_UNKNOWN_CHANNEL */
   ch_err (*pending)(void *ctx, const ch_hash *channel, ch_op **ops, size_t *n);   /* PENDING outgoing, in order */
   ch_err (*payments)(void *ctx, const cd_payment_filter *f, bool (*each)(void *arg, const cd_payment *p), void *arg);
+  /* Events with their cause, and payments: those side by side of one version are one entry. `after`: seq above this. */
   ch_err (*history)(void *ctx, const ch_hash *channel, int64_t after, unsigned limit,
                     bool (*each)(void *arg, const cd_history *h), void *arg);
 

@@ -209,53 +209,80 @@ ch_err cd_read_payments(cd_readers *r, const cd_payment_filter *f, bool (*each)(
 
 /* --- History ------------------------------------------------------------------------------------ */
 
+/* The engine's events and the payments, in one order. Payments side by side of the same direction, status and version
+ * are one entry: what one co-signed version did. */
 typedef struct history_arg {
   bool (*each)(void *arg, const cd_history *h);
   void *arg;
+  unsigned left;  /* entries that are still wanted */
+  cd_history run; /* payments that are being counted */
+  uint64_t count; /* of them; 0: none */
+  bool incoming;
+  int status;
 } history_arg;
 
-/* "2 payments sent, 1 received". */
-static void count_text(char *out, size_t size, int64_t sent, int64_t received, int64_t failed) {
-  const struct {
-    int64_t n;
-    const char *what;
-  } parts[] = {{sent, "sent"}, {received, "received"}, {failed, "failed"}};
-  size_t at = 0;
-  out[0] = 0;
-  for (size_t i = 0; i < 3 && at < size; i++) {
-    if (parts[i].n == 0) continue;
-    const char *noun = at > 0 ? "" : parts[i].n == 1 ? "payment " : "payments ";
-    at += (size_t)snprintf(out + at, size - at, "%s%lld %s%s", at > 0 ? ", " : "", (long long)parts[i].n, noun,
-                           parts[i].what);
-  }
+static verdict give_entry(history_arg *a, const cd_history *h) {
+  a->left = a->each(a->arg, h) ? a->left - 1 : 0;
+  return go_on(a->left > 0);
+}
+
+/* "2 payments sent". */
+static verdict give_run(history_arg *a) {
+  if (a->count == 0) return MORE;
+  const char *what = a->status == CH_PAYMENT_PENDING  ? "pending"
+                     : a->status == CH_PAYMENT_FAILED ? "failed"
+                     : a->incoming                    ? "received"
+                                                      : "sent";
+  snprintf(a->run.cause, sizeof a->run.cause, "%llu payment%s %s", (unsigned long long)a->count,
+           a->count == 1 ? "" : "s", what);
+  a->count = 0;
+  return give_entry(a, &a->run);
+}
+
+static verdict payment_of_history(history_arg *a, sqlite3_stmt *stmt) {
+  bool incoming = sqlite3_column_int(stmt, 6) != 0;
+  int status = sqlite3_column_int(stmt, 7);
+  uint64_t version = cd_column_u64(stmt, 2);
+  verdict v = MORE;
+  if (a->incoming != incoming || a->status != status || a->run.version != version) v = give_run(a);
+  a->incoming = incoming;
+  a->status = status;
+  a->run.from = a->run.to = CH_PHASE_OPEN;
+  a->run.version = version;
+  a->run.seq = sqlite3_column_int64(stmt, 0);
+  a->run.time = cd_column_u64(stmt, 1);
+  a->count++;
+  return v;
 }
 
 static verdict history_row(void *arg, sqlite3_stmt *stmt) {
-  const history_arg *a = (const history_arg *)arg;
+  history_arg *a = (history_arg *)arg;
+  if (sqlite3_column_type(stmt, 5) == SQLITE_NULL) return payment_of_history(a, stmt);
   cd_history h = {
       .seq = sqlite3_column_int64(stmt, 0),
       .time = cd_column_u64(stmt, 1),
-      .from = sqlite3_column_int(stmt, 2),
-      .to = sqlite3_column_int(stmt, 3),
-      .version = cd_column_u64(stmt, 4),
+      .version = cd_column_u64(stmt, 2),
+      .from = sqlite3_column_int(stmt, 3),
+      .to = sqlite3_column_int(stmt, 4),
   };
-  if (!cd_column_text(stmt, 8, h.cause, sizeof h.cause)) return BAD;
-  if (!h.cause[0])
-    count_text(h.cause, sizeof h.cause, sqlite3_column_int64(stmt, 5), sqlite3_column_int64(stmt, 6),
-               sqlite3_column_int64(stmt, 7));
-  return go_on(a->each(a->arg, &h));
+  if (!cd_column_text(stmt, 5, h.cause, sizeof h.cause)) return BAD;
+  verdict v = give_run(a);
+  return v == MORE ? give_entry(a, &h) : v;
 }
 
 ch_err cd_read_history(cd_readers *r, const ch_hash *channel, int64_t after, unsigned limit,
                        bool (*each)(void *arg, const cd_history *h), void *arg) {
+  if (limit == 0) return CH_ERR_ARGUMENT;
   cd_reader *reader;
   cd_bind b;
+  history_arg a = {.each = each, .arg = arg, .left = limit};
   ch_err err = begin(r, CD_READ_HISTORY, &reader, &b);
   if (err) return err;
   cd_bind_bytes(&b, channel->b, sizeof channel->b);
   cd_bind_int(&b, after);
-  cd_bind_int(&b, limit);
-  return run_query(r, reader, &b, history_row, &(history_arg){each, arg});
+  err = run_query(r, reader, &b, history_row, &a);
+  if (!err && a.left > 0) (void)give_run(&a);
+  return err;
 }
 
 /* --- Calls for the L1, peers --------------------------------------------------------------------- */

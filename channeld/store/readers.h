@@ -13,8 +13,10 @@
   X(CHANNEL, "SELECT record FROM channel WHERE id = ?")                                                                \
   X(PENDING, "SELECT id, amount FROM payment WHERE status = 1 AND incoming = 0"                                        \
              " AND channel = (SELECT num FROM channel WHERE id = ?) ORDER BY seq")                                     \
-  X(HISTORY, "SELECT seq, time, from_phase, to_phase, version, sent, received, failed, cause FROM history"             \
-             " WHERE channel = (SELECT num FROM channel WHERE id = ?) AND seq > ? ORDER BY seq LIMIT ?")               \
+  X(HISTORY, "SELECT seq, time, version, from_phase, to_phase, cause, NULL, NULL FROM history"                         \
+             " WHERE channel = (SELECT num FROM channel WHERE id = ?1) AND seq > ?2"                                   \
+             " UNION ALL SELECT seq, updated, version, NULL, NULL, NULL, incoming, status FROM payment"                \
+             " WHERE channel = (SELECT num FROM channel WHERE id = ?1) AND seq > ?2 ORDER BY seq")                     \
   X(TXS, "SELECT key, channel, kind, value, data, status, nonce, raw, hash, block, error, updated"                     \
          " FROM tx ORDER BY num")                                                                                      \
   X(TXS_UNFINISHED, "SELECT key, channel, kind, value, data, status, nonce, raw, hash, block, error, updated"          \

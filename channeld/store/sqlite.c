@@ -55,6 +55,7 @@ static bool in_wal_mode(sqlite3 *db) {
 }
 
 static ch_err prepare(sqlite3 *db, const cd_store_config *cfg, char *why, size_t why_len) {
+  sqlite3_extended_result_codes(db, 1);
   sqlite3_busy_timeout(db, 10000); /* someone may look at the file with other tools */
   ch_err err = cd_schema_check(db, cfg->check_all ? cfg->check_all : DEFAULT_CHECK_ALL, why, why_len);
   if (err) return err;

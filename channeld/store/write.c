@@ -17,7 +17,11 @@ int cd_writer_open(cd_writer *w, sqlite3 *db) {
     int rc = sqlite3_prepare_v3(db, SQL[i], -1, SQLITE_PREPARE_PERSISTENT, &w->stmt[i], NULL);
     if (rc != SQLITE_OK) return rc;
   }
-  return SQLITE_OK;
+  sqlite3_stmt *last = w->stmt[CD_WRITE_LAST_SEQ];
+  int rc = sqlite3_step(last);
+  if (rc == SQLITE_ROW) w->last_seq = sqlite3_column_int64(last, 0);
+  sqlite3_reset(last);
+  return rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
 void cd_writer_close(cd_writer *w) {
@@ -49,99 +53,89 @@ int cd_write_control(cd_writer *w, cd_write_statement which) {
 
 /* --- Channels ----------------------------------------------------------------------------------- */
 
-/* *num stays 0 if there is no such channel. */
-static int channel_num(cd_writer *w, const ch_hash *id, int64_t *num) {
-  cd_bind b = cd_bind_on(w->stmt[CD_WRITE_CHANNEL_NUM]);
+/* The place of an incoming payment in the co-signed states of its channel. */
+typedef struct place {
+  uint16_t epoch;
+  uint64_t version;
+  uint32_t idx;
+} place;
+
+static place place_of(const ch_effect *e) {
+  return (place){e->u.payment.epoch, e->u.payment.version, e->u.payment.index};
+}
+
+static bool beyond(place a, place b) {
+  if (a.epoch != b.epoch) return a.epoch > b.epoch;
+  if (a.version != b.version) return a.version > b.version;
+  return a.idx > b.idx;
+}
+
+/* A channel as the rows of one unit see it. */
+typedef struct target {
+  int64_t num; /* 0: there is none */
+  place last_in;
+} target;
+
+static int find_channel(cd_writer *w, const ch_hash *id, target *t) {
+  cd_bind b = cd_bind_on(w->stmt[CD_WRITE_CHANNEL_FIND]);
   cd_bind_bytes(&b, id->b, sizeof id->b);
   int rc = cd_bind_row(&b);
-  if (rc == SQLITE_ROW) *num = sqlite3_column_int64(b.stmt, 0);
+  if (rc == SQLITE_ROW) {
+    t->num = sqlite3_column_int64(b.stmt, 0);
+    t->last_in = (place){(uint16_t)sqlite3_column_int(b.stmt, 1), cd_column_u64(b.stmt, 2),
+                         (uint32_t)sqlite3_column_int64(b.stmt, 3)};
+  }
   if (rc != SQLITE_ROW && rc != SQLITE_DONE) noted(w, rc);
   sqlite3_reset(b.stmt);
   return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-/* Writes the record, if there is one, and finds the number that the unit's other rows need. */
-static int put_channel(cd_writer *w, const cd_unit *u, int64_t *num) {
-  int rc = channel_num(w, &u->channel, num);
+static place last_place(const cd_unit *u, place last) {
+  for (size_t i = 0; i < u->fx.n; i++) {
+    const ch_effect *e = &u->fx.v[i];
+    if (e->kind == CH_FX_PAYMENT && e->u.payment.incoming && beyond(place_of(e), last)) last = place_of(e);
+  }
+  return last;
+}
+
+/* *t is the channel as it was before, with its number. */
+static int put_channel(cd_writer *w, const cd_unit *u, target *t) {
+  int rc = find_channel(w, &u->channel, t);
   if (rc != SQLITE_OK || !u->record) return rc;
-  bool known = *num != 0;
+  bool known = t->num != 0;
+  place last = last_place(u, t->last_in);
   cd_bind b = cd_bind_on(w->stmt[known ? CD_WRITE_CHANNEL_UPDATE : CD_WRITE_CHANNEL_INSERT]);
-  if (!known) cd_bind_bytes(&b, u->channel.b, sizeof u->channel.b);
   cd_bind_bytes(&b, u->peer.b, sizeof u->peer.b);
   cd_bind_int(&b, u->phase);
+  cd_bind_u64(&b, u->now);
+  cd_bind_int(&b, last.epoch);
+  cd_bind_u64(&b, last.version);
+  cd_bind_int(&b, last.idx);
   cd_bind_bytes(&b, u->record, u->record_len);
-  cd_bind_u64(&b, u->now);
-  if (known) cd_bind_int(&b, *num);
+  if (known)
+    cd_bind_int(&b, t->num);
+  else
+    cd_bind_bytes(&b, u->channel.b, sizeof u->channel.b);
   rc = run(w, &b);
-  if (rc == SQLITE_OK && !known) *num = sqlite3_last_insert_rowid(w->db);
+  if (rc == SQLITE_OK && !known) t->num = sqlite3_last_insert_rowid(w->db);
   return rc;
 }
 
-/* --- Payments ----------------------------------------------------------------------------------- */
+/* --- Payments and history ------------------------------------------------------------------------ */
 
-/* How many payments one co-signed version settled: a row of the history. */
-typedef struct tally {
-  uint64_t version;
-  int64_t sent, received, failed;
-} tally;
+/* Whether a statement that met no error has changed a row. */
+static bool changed(cd_writer *w) {
+  return sqlite3_changes(w->db) > 0;
+}
 
-static int put_history(cd_writer *w, const cd_unit *u, int64_t num, int from, int to, const tally *t,
-                       const char *cause) {
-  cd_bind b = cd_bind_on(w->stmt[CD_WRITE_HISTORY]);
+/* An outgoing id that is taken changes nothing. */
+static int insert_payment(cd_writer *w, const cd_unit *u, int64_t num, const ch_effect *e) {
+  cd_bind b = cd_bind_on(w->stmt[CD_WRITE_PAYMENT_INSERT]);
   cd_bind_int(&b, num);
-  cd_bind_u64(&b, u->now);
-  cd_bind_int(&b, from);
-  cd_bind_int(&b, to);
-  cd_bind_u64(&b, t->version);
-  cd_bind_int(&b, t->sent);
-  cd_bind_int(&b, t->received);
-  cd_bind_int(&b, t->failed);
-  cd_bind_text(&b, cause, strlen(cause));
-  return run(w, &b);
-}
-
-static int put_tally(cd_writer *w, const cd_unit *u, int64_t num, tally *t) {
-  if (t->sent + t->received + t->failed == 0) return SQLITE_OK;
-  int rc = put_history(w, u, num, u->phase, u->phase, t, "");
-  memset(t, 0, sizeof *t);
-  return rc;
-}
-
-/* Nothing was inserted or updated: the row is there. Either it says the same, as the engine may repeat an effect, or
- * the id is taken. */
-static int check_same(cd_writer *w, int64_t num, const ch_effect *e) {
-  bool in = e->u.payment.incoming;
-  const ch_op *op = &e->u.payment.op;
-  cd_bind b = cd_bind_on(w->stmt[in ? CD_WRITE_PAYMENT_SAME_IN : CD_WRITE_PAYMENT_SAME_OUT]);
-  if (in) {
-    cd_bind_int(&b, num);
-    cd_bind_int(&b, e->u.payment.epoch);
-    cd_bind_u64(&b, e->u.payment.version);
-    cd_bind_int(&b, e->u.payment.index);
-  }
-  cd_bind_text(&b, op->id, op->id_len);
-  if (!in) cd_bind_int(&b, num);
-  cd_bind_money(&b, op->amount);
-  if (!in) cd_bind_int(&b, e->u.payment.status);
-  int rc = cd_bind_row(&b);
-  if (rc != SQLITE_ROW && rc != SQLITE_DONE) noted(w, rc);
-  sqlite3_reset(b.stmt);
-  if (rc == SQLITE_DONE)
-    return refused(w, in ? "another incoming payment has this place" : "the payment id was used for another payment");
-  return rc == SQLITE_ROW ? SQLITE_OK : rc;
-}
-
-static cd_write_statement payment_statement(const ch_effect *e) {
-  if (e->u.payment.incoming) return CD_WRITE_PAYMENT_IN;
-  return e->u.payment.status == CH_PAYMENT_PENDING ? CD_WRITE_PAYMENT_PENDING : CD_WRITE_PAYMENT_OUT;
-}
-
-static int put_payment(cd_writer *w, const cd_unit *u, int64_t num, const ch_effect *e, tally *t) {
-  const ch_op *op = &e->u.payment.op;
-  cd_bind b = cd_bind_on(w->stmt[payment_statement(e)]);
-  cd_bind_int(&b, num);
-  cd_bind_text(&b, op->id, op->id_len);
-  cd_bind_money(&b, op->amount);
+  cd_bind_int(&b, ++w->last_seq);
+  cd_bind_int(&b, e->u.payment.incoming);
+  cd_bind_text(&b, e->u.payment.op.id, e->u.payment.op.id_len);
+  cd_bind_money(&b, e->u.payment.op.amount);
   cd_bind_int(&b, e->u.payment.status);
   cd_bind_int(&b, e->u.payment.epoch);
   cd_bind_u64(&b, e->u.payment.version);
@@ -149,14 +143,92 @@ static int put_payment(cd_writer *w, const cd_unit *u, int64_t num, const ch_eff
   cd_bind_int(&b, e->u.payment.reason);
   cd_bind_u64(&b, u->now);
   cd_bind_u64(&b, u->now);
+  return run(w, &b);
+}
+
+/* Settled or failed: most often the row is there, pending. */
+static int end_outgoing(cd_writer *w, const cd_unit *u, int64_t num, const ch_effect *e) {
+  cd_bind b = cd_bind_on(w->stmt[CD_WRITE_PAYMENT_END_OUT]);
+  cd_bind_int(&b, e->u.payment.status);
+  cd_bind_int(&b, e->u.payment.epoch);
+  cd_bind_u64(&b, e->u.payment.version);
+  cd_bind_int(&b, e->u.payment.index);
+  cd_bind_int(&b, e->u.payment.reason);
+  cd_bind_u64(&b, u->now);
+  cd_bind_text(&b, e->u.payment.op.id, e->u.payment.op.id_len);
+  cd_bind_int(&b, num);
+  cd_bind_money(&b, e->u.payment.op.amount);
+  return run(w, &b);
+}
+
+static int put_outgoing(cd_writer *w, const cd_unit *u, int64_t num, const ch_effect *e) {
+  if (e->u.payment.status != CH_PAYMENT_PENDING) {
+    int ended = end_outgoing(w, u, num, e);
+    if (ended != SQLITE_OK || changed(w)) return ended;
+  }
+  int rc = insert_payment(w, u, num, e);
+  if (rc != SQLITE_OK || changed(w)) return rc;
+  /* The row is there: it says the same, as the engine may repeat an effect, or the id is taken. */
+  cd_bind b = cd_bind_on(w->stmt[CD_WRITE_PAYMENT_SAME_OUT]);
+  cd_bind_text(&b, e->u.payment.op.id, e->u.payment.op.id_len);
+  cd_bind_int(&b, num);
+  cd_bind_money(&b, e->u.payment.op.amount);
+  cd_bind_int(&b, e->u.payment.status);
+  rc = cd_bind_row(&b);
+  if (rc != SQLITE_ROW && rc != SQLITE_DONE) noted(w, rc);
+  sqlite3_reset(b.stmt);
+  if (rc == SQLITE_DONE) return refused(w, "the payment id was used for another payment");
+  return rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
+/* A place that is not beyond the last one: a repeat, or news of an old payment. Rare, so the channel's rows are read
+ * through: an index of places would cost a page for every payment. */
+static int repeat_incoming(cd_writer *w, const cd_unit *u, int64_t num, const ch_effect *e) {
+  const ch_op *op = &e->u.payment.op;
+  cd_bind b = cd_bind_on(w->stmt[CD_WRITE_PAYMENT_END_IN]);
+  cd_bind_int(&b, e->u.payment.status);
+  cd_bind_int(&b, e->u.payment.reason);
+  cd_bind_u64(&b, u->now);
+  cd_bind_int(&b, num);
+  cd_bind_int(&b, e->u.payment.epoch);
+  cd_bind_u64(&b, e->u.payment.version);
+  cd_bind_int(&b, e->u.payment.index);
+  cd_bind_text(&b, op->id, op->id_len);
+  cd_bind_money(&b, op->amount);
   int rc = run(w, &b);
-  if (rc != SQLITE_OK) return rc;
-  if (sqlite3_changes(w->db) == 0) return check_same(w, num, e);
-  if (e->u.payment.status == CH_PAYMENT_PENDING) return SQLITE_OK;
-  if (e->u.payment.version != t->version) rc = put_tally(w, u, num, t);
-  t->version = e->u.payment.version;
-  *(e->u.payment.status == CH_PAYMENT_FAILED ? &t->failed : e->u.payment.incoming ? &t->received : &t->sent) += 1;
-  return rc;
+  if (rc != SQLITE_OK || changed(w)) return rc;
+  b = cd_bind_on(w->stmt[CD_WRITE_PAYMENT_SAME_IN]);
+  cd_bind_int(&b, num);
+  cd_bind_int(&b, e->u.payment.epoch);
+  cd_bind_u64(&b, e->u.payment.version);
+  cd_bind_int(&b, e->u.payment.index);
+  cd_bind_text(&b, op->id, op->id_len);
+  cd_bind_money(&b, op->amount);
+  rc = cd_bind_row(&b);
+  if (rc != SQLITE_ROW && rc != SQLITE_DONE) noted(w, rc);
+  bool same = rc == SQLITE_ROW && sqlite3_column_int(b.stmt, 0) != 0;
+  sqlite3_reset(b.stmt);
+  if (rc == SQLITE_DONE) return insert_payment(w, u, num, e);
+  if (rc != SQLITE_ROW) return rc;
+  return same ? SQLITE_OK : refused(w, "another incoming payment has this place");
+}
+
+static int put_payment(cd_writer *w, const cd_unit *u, const target *to, const ch_effect *e) {
+  if (!u->record) return refused(w, "a payment without its channel's record");
+  if (!e->u.payment.incoming) return put_outgoing(w, u, to->num, e);
+  return beyond(place_of(e), to->last_in) ? insert_payment(w, u, to->num, e) : repeat_incoming(w, u, to->num, e);
+}
+
+static int put_history(cd_writer *w, const cd_unit *u, int64_t num, const ch_effect *e) {
+  cd_bind b = cd_bind_on(w->stmt[CD_WRITE_HISTORY]);
+  cd_bind_int(&b, ++w->last_seq);
+  cd_bind_int(&b, num);
+  cd_bind_u64(&b, u->now);
+  cd_bind_int(&b, e->u.history.from);
+  cd_bind_int(&b, e->u.history.to);
+  cd_bind_u64(&b, e->u.history.version);
+  cd_bind_text(&b, e->u.history.cause, strnlen(e->u.history.cause, sizeof e->u.history.cause));
+  return run(w, &b);
 }
 
 /* --- Calls for the L1, peers --------------------------------------------------------------------- */
@@ -194,15 +266,10 @@ int cd_write_peer(cd_writer *w, const ch_pubkey *node, const char *address) {
 
 /* --- A unit ------------------------------------------------------------------------------------- */
 
-static int put_effect(cd_writer *w, const cd_unit *u, int64_t num, const ch_effect *e, tally *t) {
-  int rc;
+static int put_effect(cd_writer *w, const cd_unit *u, const target *to, const ch_effect *e) {
   switch (e->kind) {
-  case CH_FX_PAYMENT: return put_payment(w, u, num, e, t);
-  case CH_FX_HISTORY:
-    rc = put_tally(w, u, num, t);
-    if (rc != SQLITE_OK) return rc;
-    return put_history(w, u, num, e->u.history.from, e->u.history.to, &(tally){.version = e->u.history.version},
-                       e->u.history.cause);
+  case CH_FX_PAYMENT: return put_payment(w, u, to, e);
+  case CH_FX_HISTORY: return put_history(w, u, to->num, e);
   case CH_FX_SEND:
   case CH_FX_TX:
   case CH_FX_DISCONNECT: return SQLITE_OK;
@@ -211,12 +278,10 @@ static int put_effect(cd_writer *w, const cd_unit *u, int64_t num, const ch_effe
 }
 
 int cd_write_unit(cd_writer *w, const cd_unit *u) {
-  int64_t num = 0;
-  tally t = {0};
-  int rc = put_channel(w, u, &num);
+  target to = {0};
+  int rc = put_channel(w, u, &to);
   for (size_t i = 0; rc == SQLITE_OK && i < u->fx.n; i++)
-    rc = put_effect(w, u, num, &u->fx.v[i], &t);
-  if (rc == SQLITE_OK) rc = put_tally(w, u, num, &t);
+    rc = put_effect(w, u, &to, &u->fx.v[i]);
   for (size_t i = 0; rc == SQLITE_OK && i < u->n_txs; i++)
     rc = put_tx(w, CD_WRITE_TX_NEW, &u->txs[i], CD_TX_QUEUED);
   return rc;

@@ -11,32 +11,27 @@
   X(BEGIN, "BEGIN IMMEDIATE")                                                                                          \
   X(COMMIT, "COMMIT")                                                                                                  \
   X(ROLLBACK, "ROLLBACK")                                                                                              \
-  X(CHANNEL_NUM, "SELECT num FROM channel WHERE id = ?")                                                               \
-  X(CHANNEL_INSERT, "INSERT INTO channel(id, peer, phase, record, updated) VALUES(?, ?, ?, ?, ?)")                     \
-  X(CHANNEL_UPDATE, "UPDATE channel SET peer = ?, phase = ?, record = ?, updated = ? WHERE num = ?")                   \
-  X(PAYMENT_PENDING, "INSERT INTO payment(channel, incoming, id, amount, status, epoch, version, idx, reason,"         \
-                     " created, updated) VALUES(?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?)"                                      \
-                     " ON CONFLICT(id) WHERE incoming = 0 DO NOTHING")                                                 \
-  X(PAYMENT_OUT, "INSERT INTO payment(channel, incoming, id, amount, status, epoch, version, idx, reason,"             \
-                 " created, updated) VALUES(?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?)"                                          \
-                 " ON CONFLICT(id) WHERE incoming = 0 DO UPDATE SET status = excluded.status, epoch = excluded.epoch," \
-                 " version = excluded.version, idx = excluded.idx, reason = excluded.reason,"                          \
-                 " updated = excluded.updated"                                                                         \
-                 " WHERE channel = excluded.channel AND amount = excluded.amount"                                      \
-                 " AND (status, epoch, version, idx, reason) IS NOT"                                                   \
-                 " (excluded.status, excluded.epoch, excluded.version, excluded.idx, excluded.reason)")                \
-  X(PAYMENT_IN, "INSERT INTO payment(channel, incoming, id, amount, status, epoch, version, idx, reason,"              \
-                " created, updated) VALUES(?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?)"                                           \
-                " ON CONFLICT(channel, epoch, version, idx) WHERE incoming = 1 DO UPDATE SET"                          \
-                " status = excluded.status, reason = excluded.reason, updated = excluded.updated"                      \
-                " WHERE id = excluded.id AND amount = excluded.amount"                                                 \
-                " AND (status, reason) IS NOT (excluded.status, excluded.reason)")                                     \
+  X(CHANNEL_FIND, "SELECT num, in_epoch, in_version, in_idx FROM channel WHERE id = ?")                                \
+  X(CHANNEL_INSERT, "INSERT INTO channel(peer, phase, updated, in_epoch, in_version, in_idx, record, id)"              \
+                    " VALUES(?, ?, ?, ?, ?, ?, ?, ?)")                                                                 \
+  X(CHANNEL_UPDATE, "UPDATE channel SET peer = ?, phase = ?, updated = ?, in_epoch = ?, in_version = ?, in_idx = ?,"   \
+                    " record = ? WHERE num = ?")                                                                       \
+  X(LAST_SEQ, "SELECT max((SELECT coalesce(max(seq), 0) FROM payment), (SELECT coalesce(max(seq), 0) FROM history))")  \
+  X(PAYMENT_INSERT, "INSERT INTO payment(channel, seq, incoming, id, amount, status, epoch, version, idx, reason,"     \
+                    " created, updated) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"                                    \
+                    " ON CONFLICT(id) WHERE incoming = 0 DO NOTHING")                                                  \
+  X(PAYMENT_END_OUT, "UPDATE payment SET status = ?1, epoch = ?2, version = ?3, idx = ?4, reason = ?5, updated = ?6"   \
+                     " WHERE incoming = 0 AND id = ?7 AND channel = ?8 AND amount = ?9"                                \
+                     " AND (status, epoch, version, idx, reason) IS NOT (?1, ?2, ?3, ?4, ?5)")                         \
   X(PAYMENT_SAME_OUT, "SELECT 1 FROM payment WHERE incoming = 0 AND id = ? AND channel = ? AND amount = ?"             \
                       " AND status = ?")                                                                               \
-  X(PAYMENT_SAME_IN, "SELECT 1 FROM payment WHERE incoming = 1 AND channel = ? AND epoch = ? AND version = ?"          \
-                     " AND idx = ? AND id = ? AND amount = ?")                                                         \
-  X(HISTORY, "INSERT INTO history(channel, time, from_phase, to_phase, version, sent, received, failed, cause)"        \
-             " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)")                                                                     \
+  X(PAYMENT_END_IN, "UPDATE payment SET status = ?1, reason = ?2, updated = ?3 WHERE channel = ?4 AND incoming = 1"    \
+                    " AND epoch = ?5 AND version = ?6 AND idx = ?7 AND id = ?8 AND amount = ?9"                        \
+                    " AND (status, reason) IS NOT (?1, ?2)")                                                           \
+  X(PAYMENT_SAME_IN, "SELECT id = ?5 AND amount = ?6 FROM payment WHERE channel = ?1 AND incoming = 1 AND epoch = ?2"  \
+                     " AND version = ?3 AND idx = ?4")                                                                 \
+  X(HISTORY,                                                                                                           \
+    "INSERT INTO history(seq, channel, time, from_phase, to_phase, version, cause) VALUES(?, ?, ?, ?, ?, ?, ?)")       \
   X(TX_NEW, "INSERT INTO tx(key, channel, kind, value, data, status, nonce, raw, hash, block, error, updated)"         \
             " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"                                                              \
             " ON CONFLICT(key) DO UPDATE SET channel = excluded.channel, kind = excluded.kind,"                        \
@@ -63,7 +58,8 @@ typedef enum cd_write_statement {
 typedef struct cd_writer {
   sqlite3 *db;
   sqlite3_stmt *stmt[CD_WRITE_COUNT];
-  char why[200]; /* what the last failed call met */
+  int64_t last_seq; /* of payments and history; above theirs if a transaction was rolled back */
+  char why[200];    /* what the last failed call met */
 } cd_writer;
 
 /* Prepares the statements; takes `db`. SQLITE_OK or what failed; close it in both cases. */

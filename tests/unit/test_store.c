@@ -364,6 +364,7 @@ static cd_unit *whole_unit(unsigned c, uint64_t n) {
   snprintf(id, sizeof id, "%u-%llu", c, (unsigned long long)n);
   units_payment(u, false, CH_PAYMENT_PENDING, id, 1, 0, 0);
   units_payment(u, true, CH_PAYMENT_SETTLED, id, 1, n, 0);
+  units_history(u, CH_PHASE_OPEN, CH_PHASE_OPEN, n, "event");
   u->phase = (int)c;
   return u;
 }
@@ -403,7 +404,7 @@ static bool count_found(void *arg, const cd_payment *p) {
 }
 
 static bool count_history(void *arg, const cd_history *h) {
-  assert_int_equal(h->version, ++*(uint64_t *)arg);
+  if (strcmp(h->cause, "event") == 0) assert_int_equal(h->version, ++*(uint64_t *)arg);
   return true;
 }
 
@@ -492,7 +493,7 @@ static void test_many_threads(void **state) {
 static void test_the_log_stays_bounded(void **state) {
   fixture *f = (fixture *)*state;
   cd_unit *u;
-  for (uint64_t i = 1; i <= 300; i++) { /* 300 x 64 KiB through a log that is copied after some 32 MiB */
+  for (uint64_t i = 1; i <= 300; i++) { /* 300 x 256 KiB through a log that is copied after some 32 MiB */
     u = units_new(1, i);
     u->record = (uint8_t *)realloc(u->record, 1 << 18);
     assert_non_null(u->record);
