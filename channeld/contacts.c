@@ -70,7 +70,7 @@ static json_t *to_json(cd_worker *w, const contact *c) {
 
 /* Text from outside, as it may stand in a document. */
 static void copy_text(char *out, size_t size, const char *text) {
-  snprintf(out, size, "%s", text == NULL ? "" : text);
+  snprintf(out, size, "%s", text);
   for (char *p = out; *p != '\0'; p++) {
     if (*p < 0x20 || *p > 0x7e) *p = '?';
   }

@@ -20,7 +20,7 @@ void cd_contacts_connect(cd_worker *w, const ch_pubkey *node, const char *addres
 void cd_contacts_forget(cd_worker *w, const ch_pubkey *node, cd_reply reply);
 void cd_contacts_list(cd_worker *w, cd_reply reply);
 
-/* What the transport tells. `address` may be NULL. */
+/* What the transport tells. */
 void cd_contacts_up(cd_worker *w, const ch_pubkey *node, cd_conn conn, bool inbound, const char *address);
 void cd_contacts_down(cd_worker *w, const ch_pubkey *node, cd_conn conn, const char *reason);
 void cd_contacts_failed(cd_worker *w, const ch_pubkey *node, const char *reason);

@@ -193,6 +193,9 @@ def open_channel(a, b, deposit, peer_deposit=0):
 def run(prefix, tests):
     """Runs test functions, which raise if they fail, and prints TAP. Returns the exit status."""
     failed = 0
+    if not os.path.exists(CHANNELD):
+        print(f"not ok {prefix}: {CHANNELD} is not built")
+        return 1
     for test in tests:
         name = f"{prefix}: {test.__name__.replace('_', ' ')}"
         started = time.monotonic()
