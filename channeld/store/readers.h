@@ -11,7 +11,7 @@
 #define CD_READ_STATEMENTS(X)                                                                                          \
   X(CHANNELS, "SELECT id, record FROM channel ORDER BY num")                                                           \
   X(CHANNEL, "SELECT record FROM channel WHERE id = ?")                                                                \
-  X(PENDING, "SELECT id, amount FROM payment WHERE status = 1 AND incoming = 0"                                        \
+  X(PENDING, "SELECT id, amount FROM payment INDEXED BY payment_pending WHERE status = 1 AND incoming = 0"             \
              " AND channel = (SELECT num FROM channel WHERE id = ?) ORDER BY seq")                                     \
   X(HISTORY, "SELECT seq, time, version, from_phase, to_phase, cause, NULL, NULL FROM history"                         \
              " WHERE channel = (SELECT num FROM channel WHERE id = ?1) AND seq > ?2"                                   \
@@ -20,7 +20,7 @@
   X(TXS, "SELECT key, channel, kind, value, data, status, nonce, raw, hash, block, error, updated"                     \
          " FROM tx ORDER BY num")                                                                                      \
   X(TXS_UNFINISHED, "SELECT key, channel, kind, value, data, status, nonce, raw, hash, block, error, updated"          \
-                    " FROM tx WHERE status < 4 ORDER BY num")                                                          \
+                    " FROM tx INDEXED BY tx_unfinished WHERE status < 4 ORDER BY num")                                 \
   X(PEERS, "SELECT node, address FROM peer ORDER BY node")
 
 typedef enum cd_read_statement {
