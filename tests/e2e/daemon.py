@@ -59,8 +59,8 @@ class World:
                 print(f"# the end of {node.name}'s log\n# " + "\n# ".join(node.log_text().splitlines()[-40:]))
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def node(self, name, *flags, start=True):
-        node = Node(self, name, flags)
+    def node(self, name, *flags, start=True, **popen):
+        node = Node(self, name, flags, popen)
         self.nodes.append(node)
         if start:
             node.start()
@@ -68,8 +68,8 @@ class World:
 
 
 class Node:
-    def __init__(self, world, name, flags):
-        self.name, self.flags, self.process = name, list(flags), None
+    def __init__(self, world, name, flags, popen):
+        self.name, self.flags, self.popen, self.process = name, list(flags), popen, None
         self.dir, self.log = os.path.join(world.folder, name), os.path.join(world.folder, name + ".log")
         self.chain = os.path.join(world.folder, "chain")
         self.listen = "127.0.0.1:0"
@@ -90,7 +90,7 @@ class Node:
             if os.path.exists(os.path.join(self.dir, name)):
                 os.unlink(os.path.join(self.dir, name))
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(self.argv(), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen(self.argv(), stdout=log, stderr=log, stdin=subprocess.DEVNULL, **self.popen)
 
         def ready():
             assert self.process.poll() is None, f"{self.name} ended with {self.process.returncode}"
