@@ -381,6 +381,7 @@ static void test_supply(void **state) {
 static void test_interval(void **state) {
   fixture *f = *state;
   cd_dev_close(f->dev);
+  f->dev = NULL;
   unlink(f->path);
   f->dev = open_chain(f, 5);
   assert_int_equal(head_of(f).number, 0);
@@ -551,6 +552,19 @@ static void test_receipts(void **state) {
   assert_int_equal(submit(f, &all), CD_SENT_OK); /* what was dropped can be sent again */
 }
 
+/* Even an empty block, replaced in the same second by another empty one, gets another hash. */
+static void test_branches_differ(void **state) {
+  fixture *f = *state;
+  cd_dev_block before, after;
+  f->wall += 10;
+  assert_int_equal(cd_dev_mine(f->dev, 1), CH_OK);
+  before = head_of(f);
+  assert_int_equal(cd_dev_reorg(f->dev, 1, false), CH_OK);
+  assert_int_equal(cd_dev_block_at(f->dev, before.number, &after), CH_OK);
+  assert_int_equal(after.time, before.time);
+  assert_memory_not_equal(&after.hash, &before.hash, sizeof after.hash);
+}
+
 /* A transaction that comes back is executed again, in a later block: here, after its Close has expired. */
 static void test_reorg_executes_again(void **state) {
   fixture *f = *state;
@@ -701,6 +715,7 @@ static void test_two_processes(void **state) {
   assert_int_equal(cd_dev_faucet(f->dev, &f->account[1], &NATIVE, ch_amount_of(COIN)), CH_OK);
   cd_dev_block before = head_of(f);
   cd_dev_close(f->dev); /* SQLite's connections must not cross a fork */
+  f->dev = NULL;
   pid_t pid[2];
   for (int i = 0; i < 2; i++) {
     pid[i] = fork();
@@ -721,6 +736,7 @@ static void test_two_processes(void **state) {
 static void test_made_once(void **state) {
   fixture *f = *state;
   cd_dev_close(f->dev);
+  f->dev = NULL;
   assert_int_equal(unlink(f->path), 0);
   int pipes[2];
   assert_int_equal(pipe(pipes), 0);
@@ -757,17 +773,29 @@ static void test_made_once(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      T(test_open),          T(test_other_files_are_refused),
-      T(test_transfers),     T(test_forged),
-      T(test_malformed),     T(test_replayed),
-      T(test_unaffordable),  T(test_reverted),
-      T(test_supply),        T(test_interval),
-      T(test_no_interval),   T(test_times),
-      T(test_warp),          T(test_dispute),
-      T(test_tokens),        T(test_reorg),
-      T(test_receipts),      T(test_reorg_executes_again),
-      T(test_reorg_limits),  T(test_reorg_random),
-      T(test_two_processes), T(test_made_once),
+      T(test_open),
+      T(test_other_files_are_refused),
+      T(test_transfers),
+      T(test_forged),
+      T(test_malformed),
+      T(test_replayed),
+      T(test_unaffordable),
+      T(test_reverted),
+      T(test_supply),
+      T(test_interval),
+      T(test_no_interval),
+      T(test_times),
+      T(test_warp),
+      T(test_dispute),
+      T(test_tokens),
+      T(test_reorg),
+      T(test_branches_differ),
+      T(test_receipts),
+      T(test_reorg_executes_again),
+      T(test_reorg_limits),
+      T(test_reorg_random),
+      T(test_two_processes),
+      T(test_made_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

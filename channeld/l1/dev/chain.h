@@ -65,7 +65,7 @@ ch_err cd_dev_nonce(cd_dev *dev, const ch_addr *who, uint64_t *out) CH_MUST_CHEC
  *   CD_SENT_REFUSED    malformed, too long, forged, for another chain, or unaffordable
  *   CD_SENT_NONCE_LOW  used; CD_SENT_RETRY: an earlier transaction is missing, or the file cannot be used now
  * A call that the Adjudicator reverts is accepted, and mined as reverted: it uses its nonce and moves nothing. */
-cd_sent cd_dev_submit(cd_dev *dev, const uint8_t *raw, size_t len, char why[CD_DEV_WHY]) CH_MUST_CHECK;
+cd_sent cd_dev_submit(cd_dev *dev, const uint8_t *bytes, size_t len, char why[CD_DEV_WHY]) CH_MUST_CHECK;
 /* CD_RECEIPT_NONE if the chain does not contain it (any more); final if `confirmations` blocks lie on top of it. */
 ch_err cd_dev_receipt(cd_dev *dev, const ch_hash *hash, uint32_t confirmations, cd_receipt *out) CH_MUST_CHECK;
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "record.h"
 #include "util/log.h"
 #include "util/table.h"
 
@@ -225,10 +226,25 @@ static ch_err look(cd_follow *f, cd_dev_look *out, bool *reorganised) {
   return err;
 }
 
+/* Compares what would be stored of them. */
+static bool same_onchain(const ch_onchain *a, const ch_onchain *b) {
+  uint8_t x[CD_DEV_RECORD_MAX], y[CD_DEV_RECORD_MAX];
+  size_t n = cd_dev_slots_encode(x, &a->slots);
+  if (a->has_ended != b->has_ended || cd_dev_slots_encode(y, &b->slots) != n || memcmp(x, y, n) != 0) {
+    return false;
+  }
+  if (!a->has_ended) {
+    return true;
+  }
+  n = cd_dev_event_encode(x, &a->ended);
+  return cd_dev_event_encode(y, &b->ended) == n && memcmp(x, y, n) == 0;
+}
+
 static void tell_view(cd_follow *f, const found *what) {
   pthread_mutex_lock(&f->lock);
   watched *w = cd_table_get(&f->watched, what->id.b);
-  bool news = w != NULL && (!w->told || memcmp(&w->view, &what->view, sizeof w->view) != 0);
+  bool news = w != NULL && (!w->told || !same_onchain(&w->view.head, &what->view.head) ||
+                            !same_onchain(&w->view.final, &what->view.final));
   if (news) {
     w->view = what->view;
     w->told = true;
