@@ -398,7 +398,7 @@ static void recover(cd_worker *w) {
   hang_up(w);
   ch_err err = cd_worker_fresh_keys(w);
   size_t i = 0, n = 0;
-  cd_chan **gone = calloc(w->channels.n + 1, sizeof *gone);
+  cd_chan **gone = calloc(w->channels.n + 1, sizeof(cd_chan *));
   for (cd_chan *c; (c = cd_table_next(&w->channels, &i)) != NULL;) {
     if (err != CH_OK || gone == NULL) {
       quarantine(w, c, err == CH_OK ? CH_ERR_NO_MEMORY : err);

@@ -23,18 +23,24 @@ typedef struct wish {
 
 /* --- Making payments ----------------------------------------------------------------------------- */
 
+/* NULL if it is missing or malformed. */
+static const char *payment_id(cd_args *a) {
+  const char *id = cd_arg_text(a, "id");
+  if (id != NULL && ch_payment_id_ok(id, strlen(id))) return id;
+  cd_args_fail(a, "id", "1 to 64 printable characters without blanks");
+  return NULL;
+}
+
 /* Reads one payment from the object `a->json`. */
 static void read_one(cd_args *a, cd_pay_item *i, wish *want) {
-  const char *id = cd_arg_text(a, "id");
-  if (id == NULL || !ch_payment_id_ok(id, strlen(id)))
-    cd_args_fail(a, "id", "1 to 64 printable characters without blanks");
+  const char *id = payment_id(a);
   ch_amount amount = cd_arg_amount(a, "amount", NULL);
   if (!a->failed && amount.v == 0) cd_args_fail(a, "amount", "above zero");
   want->has_channel = cd_has(a, "channel");
   want->has_peer = !want->has_channel && cd_has(a, "peer");
   if (want->has_channel) i->channel = cd_arg_channel(a, "channel");
   if (want->has_peer) want->peer = cd_arg_node(a, "peer");
-  if (a->failed) return;
+  if (id == NULL || a->failed) return;
   i->op = (ch_op){.kind = CH_OP_PAY, .id_len = (uint8_t)strlen(id), .amount = amount};
   memcpy(i->op.id, id, i->op.id_len);
   i->id = cd_pay_id_of(&i->op);
@@ -131,7 +137,10 @@ void cd_cmd_payment_create(cd_args *a) {
   json_t *list = json_object_get(a->json, "payments");
   size_t n = list == NULL ? 1 : json_array_size(list);
   uint64_t wait_ms = cd_arg_number(a, "wait_ms", CD_WAIT_DEFAULT_MS);
-  if (n == 0 || n > 1000) cd_args_fail(a, "payments", "a list of 1 to 1000 payments");
+  if (n == 0 || n > 1000) {
+    cd_args_fail(a, "payments", "a list of 1 to 1000 payments");
+    return;
+  }
   if (a->failed || busy(a)) return;
   cd_pay *pay = pay_new(a->node, n, a->reply, wait_ms);
   wish *wishes = calloc(n, sizeof *wishes);
@@ -206,10 +215,8 @@ void cd_cmd_payment_list(cd_args *a) {
 
 void cd_cmd_payment_show(cd_args *a) {
   cd_payment row;
-  const char *text = cd_arg_text(a, "id");
-  if (text == NULL || !ch_payment_id_ok(text, strlen(text)))
-    cd_args_fail(a, "id", "1 to 64 printable characters without blanks");
-  if (a->failed) return;
+  const char *text = payment_id(a);
+  if (text == NULL) return;
   cd_pay_id id = {.len = (uint8_t)strlen(text)};
   memcpy(id.text, text, id.len);
   ch_err err = cd_payment_read(a->node, &id, &row);

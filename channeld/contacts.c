@@ -79,18 +79,18 @@ static void copy_text(char *out, size_t size, const char *text) {
 /* --- Waiting for a connection -------------------------------------------------------------------- */
 
 static void answer(cd_worker *w, wait *one) {
-  contact *c = one->contact;
-  wait **at = &c->waits;
-  while (*at != one)
-    at = &(*at)->next;
-  *at = one->next;
   cd_timers_unset(&w->timers, &one->timer);
-  cd_reply_with(one->reply, c->conn != 0 ? CD_OK : CD_ACCEPTED, to_json(w, c));
+  cd_reply_with(one->reply, one->contact->conn != 0 ? CD_OK : CD_ACCEPTED, to_json(w, one->contact));
   free(one);
 }
 
 static void wait_over(void *self, cd_timer *timer) {
-  answer(self, (wait *)(void *)timer);
+  wait *one = (wait *)(void *)timer;
+  wait **at = &one->contact->waits;
+  while (*at != one)
+    at = &(*at)->next;
+  *at = one->next;
+  answer(self, one);
 }
 
 void cd_contacts_connect(cd_worker *w, const ch_pubkey *node, const char *address, uint64_t wait_ms, cd_reply reply) {
@@ -102,13 +102,14 @@ void cd_contacts_connect(cd_worker *w, const ch_pubkey *node, const char *addres
     cd_reply_err(reply, CH_ERR_NO_MEMORY);
     return;
   }
-  *one = (wait){.timer.fire = wait_over, .next = c->waits, .contact = c, .reply = reply};
-  c->waits = one;
+  *one = (wait){.timer.fire = wait_over, .contact = c, .reply = reply};
   if (c->conn != 0 || wait_ms == 0) {
     answer(w, one);
-  } else {
-    cd_timers_set(&w->timers, &one->timer, cd_monotonic_ms() + wait_ms);
+    return;
   }
+  one->next = c->waits;
+  c->waits = one;
+  cd_timers_set(&w->timers, &one->timer, cd_monotonic_ms() + wait_ms);
 }
 
 /* --- Commands ------------------------------------------------------------------------------------ */
@@ -156,8 +157,13 @@ void cd_contacts_up(cd_worker *w, const ch_pubkey *node, cd_conn conn, bool inbo
   c->inbound = inbound;
   c->error[0] = '\0';
   if (!c->wanted) copy_text(c->address, sizeof c->address, address);
-  while (c->waits != NULL)
-    answer(w, c->waits);
+  wait *all = c->waits;
+  c->waits = NULL;
+  while (all != NULL) {
+    wait *one = all;
+    all = one->next;
+    answer(w, one);
+  }
 }
 
 void cd_contacts_down(cd_worker *w, const ch_pubkey *node, cd_conn conn, const char *reason) {

@@ -55,8 +55,8 @@ typedef struct cd_pay {
   cd_pay_item items[];
 } cd_pay;
 
-/* Gives each part to its worker; answers at once if nothing is to be waited for. Takes `pay`. */
-void cd_pay_start(cd_pay *pay);
+/* Gives each part to its worker; answers at once if nothing is to be waited for. Takes `request`. */
+void cd_pay_start(cd_pay *request);
 
 /* A unit with these effects is durable, or lost. */
 void cd_payments_committed(cd_worker *w, const ch_effects *fx, bool ok);
