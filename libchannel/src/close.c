@@ -14,9 +14,7 @@ ch_err on_close_command(step *s) {
   c->close.wanted = true;
   s->fx->durable = true;
   set_cause(s, "close asked for here");
-  if (p != CH_PHASE_OPEN) return CH_OK;
-  ch_op op = {.kind = CH_OP_SHUTDOWN};
-  return queue_append(c, &op, 1);
+  return queue_shutdown(c);
 }
 
 static bool may_close(const ch_channel *c) {
@@ -53,17 +51,19 @@ static ch_err sign_close(step *s, uint64_t valid_until) {
 
 ch_err on_close_message(step *s, const ch_msg *m) {
   ch_channel *c = s->c;
-  if (c->frozen) return CH_OK;
-  if (m->epoch != c->epoch || !c->link.synced) return CH_ERR_VIOLATION;
+  if (c->frozen || !c->link.synced) return unsynced(c);
+  if (m->epoch != c->epoch) return CH_ERR_VIOLATION;
   if (!may_close(c)) return CH_OK;
-  if (m->u.close.net.v != c->latest.net.v) return phase_of(c) == CH_PHASE_DISPUTED ? CH_OK : CH_ERR_VIOLATION;
+  if (m->u.close.net.v != c->latest.net.v) return c->shutdown ? CH_ERR_VIOLATION : CH_OK;
   uint64_t until = m->u.close.valid_until, now = s->env->now;
-  if (until <= now || until > now + CLOSE_VALIDITY + CLOCK_SKEW) return CH_ERR_VIOLATION;
+  if (until > now + CLOSE_VALIDITY + CLOCK_SKEW) return CH_ERR_VIOLATION;
   ch_close what = {c->id, c->epoch, m->u.close.net, until};
   ch_hash digest;
   ch_close_digest(&digest, &c->domain, &what);
   ch_err err = ch_verify(&digest, &m->u.close.sig, &c->params.signer[them(c)]);
   if (err) return err;
+  if (until <= now) return CH_OK;                                         /* it was too long on its way */
+  if (c->close.have[c->me] && until < c->close.valid_until) return CH_OK; /* crossing: the later one, mine, is signed */
   if (!c->close.have[c->me] || c->close.valid_until != until) err = sign_close(s, until);
   if (err) return err;
   c->close.sig[them(c)] = m->u.close.sig;
@@ -92,6 +92,7 @@ ch_err pursue_close(step *s) {
     set_cause(s, "Close expired unused");
   }
   if (!may_close(c)) return CH_OK;
+  if (c->close.have[c->me] && s->env->now > c->close.valid_until) return CH_OK; /* of no use, but not finally */
   if (c->close.have[0] && c->close.have[1]) {
     bool overdue = s->env->now + CLOSE_VALIDITY >= c->close.valid_until + ENDING_GRACE;
     return c->close.wanted || overdue ? submit_close(s) : CH_OK;

@@ -9,7 +9,7 @@ static ch_err want_deposit(step *s) {
   ch_channel *c = s->c;
   const ch_adj_slots *head = &c->view.head.slots;
   if (phase_of(c) != CH_PHASE_FUNDING && phase_of(c) != CH_PHASE_OPEN) return CH_OK;
-  if (!c->heard || c->frozen || !c->deposit[c->me].v || head->contribution[c->me].v) return CH_OK;
+  if (!c->heard || c->frozen || head->contribution[c->me].v >= (ch_i128)c->deposit[c->me].v) return CH_OK;
   ch_tx tx = {.kind = CH_TX_DEPOSIT, .id = c->id, .params = c->params};
   tx.u.deposit.params_hash = c->params_hash;
   tx.u.deposit.asset = c->params.asset;
@@ -39,10 +39,10 @@ static ch_err sign_challenge(step *s) {
   return CH_OK;
 }
 
-ch_err on_challenge_command(step *s) {
+ch_err on_challenge_command(step *s, bool risk_bond) {
   ch_channel *c = s->c;
   const ch_net *k = c->view.head.slots.contribution;
-  if (c->frozen) return CH_ERR_FROZEN;
+  if (c->frozen && !risk_bond) return CH_ERR_FROZEN;
   ch_phase p = phase_of(c);
   if (p == CH_PHASE_DISPUTED) return CH_OK;
   if (p != CH_PHASE_FUNDING && p != CH_PHASE_OPEN && p != CH_PHASE_SHUTDOWN && p != CH_PHASE_CLOSING)
@@ -52,17 +52,12 @@ ch_err on_challenge_command(step *s) {
   return sign_challenge(s);
 }
 
+/* A signed challenge is never given up: its transaction may be mined at any time, and a state newer than it would then
+ * cost the bond. L may still grow by an accept of what was signed before. */
 static ch_err want_challenge(step *s) {
   ch_channel *c = s->c;
   if (!c->challenge_until || c->view.head.slots.disputed) return CH_OK;
-  if (s->env->final_time > c->challenge_until) {
-    c->challenge_until = 0;
-    s->fx->durable = true;
-    set_cause(s, "challenge expired unused");
-    return CH_OK;
-  }
-  /* L may have grown by an accept that came after the signature; then the signed version is no longer L. */
-  if (c->challenge_version != c->latest.version) {
+  if (c->challenge_version != c->latest.version || s->env->now > c->challenge_until) {
     ch_err err = sign_challenge(s);
     if (err) return err == CH_ERR_STALE ? CH_OK : err;
   }
@@ -211,6 +206,11 @@ static bool same_onchain(const ch_onchain *x, const ch_onchain *y) {
           e->paid[0].v == f->paid[0].v && e->paid[1].v == f->paid[1].v && e->forfeited == f->forfeited);
 }
 
+void note_deposits(ch_channel *c) {
+  const ch_net *k = c->view.final.slots.contribution;
+  if (c->agreed && (k[0].v || k[1].v)) c->opened = true;
+}
+
 ch_err on_view(step *s, const ch_chain_view *view) {
   ch_channel *c = s->c;
   const ch_net *k = view->final.slots.contribution;
@@ -219,6 +219,7 @@ ch_err on_view(step *s, const ch_chain_view *view) {
   if (!same) s->fx->durable = true;
   describe_view(s, &c->view, view);
   c->view = *view;
-  if (c->agreed && (k[0].v || k[1].v)) c->opened = true;
-  return funds_changed && c->link.synced ? send_funds(s) : CH_OK;
+  note_deposits(c);
+  bool alive = view->final.slots.epoch == c->epoch;
+  return funds_changed && alive && c->link.synced ? send_funds(s) : CH_OK;
 }

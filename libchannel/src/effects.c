@@ -91,9 +91,10 @@ ch_err fx_history(ch_effects *fx, ch_phase from, ch_phase to, uint64_t version, 
   return CH_OK;
 }
 
-ch_err fx_disconnect(ch_effects *fx, ch_err code, const char *text) {
-  ch_effect *e = fx_add(fx, CH_FX_DISCONNECT);
+ch_err drop_link(step *s, ch_err code, const char *text) {
+  ch_effect *e = fx_add(s->fx, CH_FX_DISCONNECT);
   if (!e) return CH_ERR_NO_MEMORY;
+  memset(&s->c->link, 0, sizeof s->c->link);
   e->u.disconnect.code = code;
   append(e->u.disconnect.text, sizeof e->u.disconnect.text, text);
   return CH_OK;

@@ -59,6 +59,7 @@ static ch_wait waits_for(const ch_channel *c, const ch_env *env, uint64_t *until
     *until = c->created + OPENING_EXPIRY;
     return CH_WAIT_CONFIRM;
   }
+  if (p == CH_PHASE_FUNDING && !c->heard) return c->link.up ? CH_WAIT_SYNC : CH_WAIT_PEER;
   if (p == CH_PHASE_FUNDING) return CH_WAIT_DEPOSIT;
   if (p == CH_PHASE_OPEN) return wait_open(c);
   return wait_closing(c, until);

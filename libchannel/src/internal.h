@@ -60,6 +60,7 @@ typedef struct closing {
 /* The connection: never stored, reset with every link. */
 typedef struct link {
   bool up;
+  bool greeted;   /* the peer's reestablish came: there is one on each connection */
   bool synced;    /* reestablish exchanged, same L: updates may flow */
   bool wait_full; /* the peer is ahead: its full state must come first */
   bool peer_frozen;
@@ -133,7 +134,8 @@ ch_err fx_tx(step *s, const ch_tx *tx, uint64_t version, ch_amount value);
 ch_err fx_payment(ch_effects *fx, const ch_op *op, bool incoming, ch_payment_status status, uint16_t epoch,
                   uint64_t version, size_t index, ch_err reason);
 ch_err fx_history(ch_effects *fx, ch_phase from, ch_phase to, uint64_t version, const char *cause);
-ch_err fx_disconnect(ch_effects *fx, ch_err code, const char *text);
+/* Nothing more is heard or said on this connection. */
+ch_err drop_link(step *s, ch_err code, const char *text);
 /* Why the channel changed, for the history: the last set_cause wins, add_cause appends to it. */
 void set_cause(step *s, const char *text);
 void add_cause(step *s, const char *text);
@@ -146,6 +148,7 @@ ch_err invariant(const ch_channel *cur, const ch_channel *next);
 
 /* queue.c: the operations in `ops` */
 ch_err queue_append(ch_channel *c, const ch_op *ops, size_t n);
+ch_err queue_shutdown(ch_channel *c); /* unless it is there, or agreed already */
 void queue_remove(ch_channel *c, size_t index);
 void queue_requeue_out(ch_channel *c); /* the outstanding's operations go back to the head of the queue */
 ch_err queue_pending(const ch_channel *c, ch_amount *sum);
@@ -165,7 +168,8 @@ ch_err freeze(step *s, const char *reason);
 
 /* update.c */
 ch_err on_update(step *s, const ch_msg *m);
-ch_err adopt(step *s, const ch_sig *peer_sig); /* my outstanding is co-signed now */
+/* My outstanding is co-signed now. Left as it is (CH_OK) while that could not be enforced or is not decided. */
+ch_err adopt(step *s, const ch_sig *peer_sig);
 ch_err propose(step *s);
 void resend_outstanding(step *s);
 
@@ -187,12 +191,19 @@ ch_err on_close_message(step *s, const ch_msg *m);
 ch_err pursue_close(step *s);
 
 /* dispute.c */
-ch_err on_challenge_command(step *s);
+ch_err on_challenge_command(step *s, bool risk_bond);
 ch_err on_view(step *s, const ch_chain_view *view);
+void note_deposits(ch_channel *c); /* the channel is open once a deposit counts */
 ch_err pursue_chain(step *s);
 
 static inline uint8_t them(const ch_channel *c) {
   return (uint8_t)(1 - c->me);
+}
+
+/* What to say to a message that is only for synced sides: nothing is valid before reestablish was exchanged; while one
+ * side waits for the other's latest state, it is not heard. */
+static inline ch_err unsynced(const ch_channel *c) {
+  return c->frozen || c->link.greeted ? CH_OK : CH_ERR_VIOLATION;
 }
 
 #endif

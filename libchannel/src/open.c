@@ -55,11 +55,15 @@ static ch_channel *channel_new(const ch_env *env, const ch_pubkey *peer, uint8_t
   return c;
 }
 
+static bool terms_ok(const ch_addr *payout, uint32_t challenge_period, ch_amount bond, ch_amount a, ch_amount b) {
+  ch_amount total;
+  if (ch_addr_is_zero(payout) || !challenge_period || bond.v >> CH_BOND_BITS) return false;
+  return !ch_amount_add(&total, a, b) && total.v;
+}
+
 ch_err ch_open_request(const ch_opening *o, const ch_signer *signer, ch_effects *fx) {
   const ch_terms *t = &o->terms;
-  if (ch_addr_is_zero(&t->payout) || !t->challenge_period) return CH_ERR_TERMS;
-  if (!t->deposit_mine.v && !t->deposit_peer.v) return CH_ERR_TERMS;
-  if (t->bond.v >> CH_BOND_BITS) return CH_ERR_TERMS;
+  if (!terms_ok(&t->payout, t->challenge_period, t->bond, t->deposit_mine, t->deposit_peer)) return CH_ERR_TERMS;
   ch_msg m = {.type = CH_MSG_OPEN_REQUEST, .id = o->nonce};
   m.u.open_request.chain = t->chain;
   m.u.open_request.payout = t->payout;
@@ -103,6 +107,9 @@ ch_err ch_open_answer(ch_channel **next, ch_effects *fx, const ch_env *env, cons
   if (request->type != CH_MSG_OPEN_REQUEST) return CH_ERR_ARGUMENT;
   if (request->u.open_request.chain.chain_id != chain->chain_id) return CH_ERR_TERMS;
   if (!ch_addr_eq(&request->u.open_request.chain.adjudicator, &chain->adjudicator)) return CH_ERR_TERMS;
+  if (!terms_ok(&request->u.open_request.payout, request->u.open_request.challenge_period, request->u.open_request.bond,
+                request->u.open_request.deposit[0], request->u.open_request.deposit[1]))
+    return CH_ERR_TERMS;
   ch_channel *c = channel_new(env, peer, 1, chain);
   if (!c) return CH_ERR_NO_MEMORY;
   c->nonce[0] = request->id;
@@ -173,6 +180,8 @@ ch_err on_open_confirm(step *s, const ch_msg *m) {
   ch_channel *c = s->c;
   if (c->me != 1) return CH_ERR_VIOLATION;
   if (c->agreed) return CH_OK; /* repeated after a reconnect */
+  const ch_adj_slots *head = &c->view.head.slots;
+  if (head->disputed || head->epoch != c->epoch) return CH_ERR_VIOLATION; /* it is leaving already */
   ch_pubkey node;
   ch_err err = s->signer->node_id(s->signer->ctx, &node);
   if (err) return err;
@@ -180,6 +189,7 @@ ch_err on_open_confirm(step *s, const ch_msg *m) {
   c->open_sig[0] = m->u.open_confirm.statement;
   c->agreed = true;
   c->heard = true; /* the opener stored the channel before it confirmed */
+  note_deposits(c);
   s->fx->durable = true;
   set_cause(s, "the opener confirmed");
   return on_link_up(s);

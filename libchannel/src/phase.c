@@ -24,15 +24,15 @@ ch_phase phase_of(const ch_channel *c) {
 }
 
 #define TO(p) (1u << CH_PHASE_##p)
-/* A reorganisation can take back what the head showed, so ENDING and DISPUTED lead back to every live phase; nothing
- * leads out of CLOSED and ABANDONED. */
+/* A reorganisation can take back what the head showed, so ENDING and DISPUTED lead back to every live phase, and
+ * CLOSING, as Close may be signed in a dispute, to what was before; nothing leads out of CLOSED and ABANDONED. */
 #define LIVE (TO(FUNDING) | TO(OPEN) | TO(SHUTDOWN) | TO(CLOSING) | TO(DISPUTED) | TO(ENDING) | TO(CLOSED))
 static const uint32_t legal[] = {
     [CH_PHASE_OPENING] = TO(OPENING) | TO(FUNDING) | TO(OPEN) | TO(ABANDONED),
     [CH_PHASE_FUNDING] = TO(FUNDING) | TO(OPEN) | TO(SHUTDOWN) | TO(CLOSING) | TO(DISPUTED) | TO(ENDING) | TO(CLOSED),
     [CH_PHASE_OPEN] = TO(OPEN) | TO(SHUTDOWN) | TO(CLOSING) | TO(DISPUTED) | TO(ENDING) | TO(CLOSED),
     [CH_PHASE_SHUTDOWN] = TO(SHUTDOWN) | TO(CLOSING) | TO(DISPUTED) | TO(ENDING) | TO(CLOSED),
-    [CH_PHASE_CLOSING] = TO(CLOSING) | TO(SHUTDOWN) | TO(OPEN) | TO(DISPUTED) | TO(ENDING) | TO(CLOSED),
+    [CH_PHASE_CLOSING] = LIVE,
     [CH_PHASE_DISPUTED] = LIVE,
     [CH_PHASE_ENDING] = LIVE,
     [CH_PHASE_CLOSED] = TO(CLOSED),

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 ch_err queue_append(ch_channel *c, const ch_op *ops, size_t n) {
-  if (c->n_queue + n > CH_MAX_QUEUE) return CH_ERR_QUEUE_FULL;
   size_t have = c->n_out + c->n_queue;
   ch_op *v = (ch_op *)realloc(c->ops, (have + n) * sizeof *v);
   if (!v) return CH_ERR_NO_MEMORY;
@@ -14,6 +13,14 @@ ch_err queue_append(ch_channel *c, const ch_op *ops, size_t n) {
   c->ops = v;
   c->n_queue += n;
   return CH_OK;
+}
+
+ch_err queue_shutdown(ch_channel *c) {
+  if (c->shutdown) return CH_OK;
+  for (size_t i = 0; i < c->n_out + c->n_queue; i++)
+    if (c->ops[i].kind == CH_OP_SHUTDOWN) return CH_OK;
+  ch_op op = {.kind = CH_OP_SHUTDOWN};
+  return queue_append(c, &op, 1);
 }
 
 void queue_remove(ch_channel *c, size_t index) {

@@ -3,12 +3,21 @@
 
 #include <pb_decode.h>
 #include <pb_encode.h>
+#include <sodium.h>
 #include <stdlib.h>
 
 #include "record.pb.h"
 
 #define RECORD_FORMAT 1
 #define RECORD_MAX (1u << 20)
+
+/* Behind the protobuf message stands its SipHash, so that a damaged record never comes to life as another past. */
+#define SUM_BYTES crypto_shorthash_BYTES
+
+static void record_sum(uint8_t out[SUM_BYTES], const uint8_t *in, size_t len) {
+  static const uint8_t key[crypto_shorthash_KEYBYTES] = {0};
+  crypto_shorthash(out, in, len, key);
+}
 
 #define PUT(field, value) memcpy((field), (value).b, sizeof(field))
 #define GET(value, field) memcpy((value).b, (field), sizeof(field))
@@ -256,9 +265,17 @@ static void set_facts(ch_channel *c, uint32_t f) {
 
 /* --- Operations ------------------------------------------------------------------------------------- */
 
+/* The first operations are those that a signed version above L contains: outstanding, or replaced by my refusal. */
+static size_t n_enforceable(const ch_channel *c) {
+  size_t n = 0;
+  while (n < c->n_out + c->n_queue && c->ops[n].version > c->latest.version)
+    n++;
+  return n;
+}
+
 static bool encode_ops(pb_ostream_t *stream, const pb_field_t *field, void *const *arg) {
   const ch_channel *c = (const ch_channel *)*arg;
-  for (size_t i = 0; i < c->n_out; i++) {
+  for (size_t i = 0; i < n_enforceable(c); i++) {
     RecOp op = {.kind = c->ops[i].kind, .version = c->ops[i].version};
     op.id.size = c->ops[i].id_len;
     memcpy(op.id.bytes, c->ops[i].id, c->ops[i].id_len);
@@ -301,13 +318,14 @@ ch_err ch_channel_encode(const ch_channel *c, uint8_t **out, size_t *len) {
   r.ops.arg = (void *)(uintptr_t)c;
   size_t size;
   if (!pb_get_encoded_size(&size, Record_fields, &r)) return CH_ERR_BUG;
-  *out = (uint8_t *)malloc(size);
+  *out = (uint8_t *)malloc(size + SUM_BYTES);
   if (!*out) return CH_ERR_NO_MEMORY;
   pb_ostream_t stream = pb_ostream_from_buffer(*out, size);
   bool ok = pb_encode(&stream, Record_fields, &r);
   ch_wipe(r.blind_key, sizeof r.blind_key);
   if (ok) {
-    *len = stream.bytes_written;
+    record_sum(*out + size, *out, size);
+    *len = size + SUM_BYTES;
     return CH_OK;
   }
   free(*out);
@@ -329,32 +347,37 @@ static bool fill(ch_channel *c, const Record *r) {
   if (!get_onchain(&c->view.head, &r->head, &c->id) || !get_onchain(&c->view.final, &r->final, &c->id)) return false;
   for (size_t i = 0; i < r->instances_count; i++)
     GET(c->instance[i], r->instances[i]);
-  return (c->out.kind == OUT_PROPOSAL) == (c->n_out != 0);
+  if (c->out.kind != OUT_PROPOSAL) { /* then what the record has was given back to the queue */
+    c->n_queue = c->n_out;
+    c->n_out = 0;
+  }
+  return invariant(c, c) == CH_OK;
 }
 
-static bool in_out(const ch_channel *c, const ch_op *op) {
-  for (size_t i = 0; i < c->n_out; i++)
-    if (c->ops[i].id_len == op->id_len && memcmp(c->ops[i].id, op->id, op->id_len) == 0) return true;
+static bool among(const ch_op *ops, size_t n, const ch_op *op) {
+  for (size_t i = 0; i < n; i++)
+    if (ops[i].id_len == op->id_len && memcmp(ops[i].id, op->id, op->id_len) == 0) return true;
   return false;
 }
 
 /* Puts back what waits: the caller's pending payments, and the shutdown that was asked for. */
 static ch_err restore_queue(ch_channel *c, const ch_op *queue, size_t n) {
+  size_t have = c->n_out + c->n_queue;
   for (size_t i = 0; i < n; i++) {
-    if (in_out(c, &queue[i])) continue;
+    if (among(c->ops, have, &queue[i])) continue;
     ch_err err = queue_append(c, &queue[i], 1);
     if (err) return err;
   }
-  if (!c->close_wanted || c->shutdown || c->accounted) return CH_OK;
-  for (size_t i = 0; i < c->n_out; i++)
-    if (c->ops[i].kind == CH_OP_SHUTDOWN) return CH_OK;
-  ch_op op = {.kind = CH_OP_SHUTDOWN};
-  return queue_append(c, &op, 1);
+  return c->close_wanted && !c->accounted ? queue_shutdown(c) : CH_OK;
 }
 
 ch_err ch_channel_decode(ch_channel **out, const uint8_t *in, size_t len, const ch_op *queue, size_t n_queue) {
   *out = NULL;
-  if (len > RECORD_MAX) return CH_ERR_FORMAT;
+  uint8_t sum[SUM_BYTES];
+  if (len < SUM_BYTES || len > RECORD_MAX) return CH_ERR_FORMAT;
+  len -= SUM_BYTES;
+  record_sum(sum, in, len);
+  if (memcmp(sum, in + len, sizeof sum) != 0) return CH_ERR_FORMAT;
   ch_channel *c = (ch_channel *)calloc(1, sizeof *c);
   if (!c) return CH_ERR_NO_MEMORY;
   Record r = Record_init_zero;
@@ -363,7 +386,7 @@ ch_err ch_channel_decode(ch_channel **out, const uint8_t *in, size_t len, const 
   pb_istream_t stream = pb_istream_from_buffer(in, len);
   ch_err err = pb_decode(&stream, Record_fields, &r) ? CH_OK : CH_ERR_FORMAT;
   if (r.format > RECORD_FORMAT) err = CH_ERR_VERSION;
-  c->n_out = c->n_queue; /* the record's operations are those of the outstanding proposal */
+  c->n_out = c->n_queue; /* in the outstanding proposal, if there is one: see fill */
   c->n_queue = 0;
   if (!err && !fill(c, &r)) err = CH_ERR_FORMAT;
   ch_wipe(r.blind_key, sizeof r.blind_key);

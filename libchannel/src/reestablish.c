@@ -88,7 +88,8 @@ static ch_err synced(step *s) {
 
 ch_err on_reestablish(step *s, const ch_msg *m) {
   ch_channel *c = s->c;
-  if (!c->link.up || c->link.synced || !c->agreed) return CH_ERR_VIOLATION;
+  if (!c->link.up || c->link.greeted || !c->agreed) return CH_ERR_VIOLATION;
+  c->link.greeted = true;
   if (!c->heard) s->fx->durable = true;
   c->heard = true;
   if (m->epoch != c->epoch) return CH_OK; /* both wait until the closing is final */
@@ -126,18 +127,19 @@ ch_err on_full_state(step *s, const ch_msg *m) {
     if (ch_verify(&digest, &f->sig[side], &c->params.signer[side])) return CH_ERR_VIOLATION;
   if (c->out.kind != OUT_NONE && f->version == c->out.version && f->net.v == c->out.net.v) {
     ch_err err = adopt(s, &f->sig[them(c)]);
-    return err || !c->link.wait_full ? err : synced(s);
+    bool adopted = c->latest.version == f->version;
+    return err || !adopted || !c->link.wait_full ? err : synced(s);
   }
   if (f->version == c->old.version && f->net.v == c->old.net.v) {
     ch_err err = verify_peer(s, f->version, f->net, &f->sig[them(c)]);
-    return err ? err : fx_disconnect(s->fx, CH_ERR_VIOLATION, "co-signed a replaced proposal");
+    return err ? err : drop_link(s, CH_ERR_VIOLATION, "co-signed a replaced proposal");
   }
   return freeze(s, "the peer showed a state signed by us that is not in our data: memory was lost");
 }
 
 ch_err on_funds(step *s, const ch_msg *m) {
   ch_channel *c = s->c;
-  if (!c->link.up || !c->agreed) return CH_ERR_VIOLATION;
+  if (c->frozen || !c->link.synced) return unsynced(c);
   if (m->epoch != c->epoch) return CH_OK;
   c->link.has_funds = true;
   c->link.peer_contribution[0] = m->u.funds.contribution[0];

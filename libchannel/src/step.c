@@ -34,6 +34,8 @@ void channel_derive(ch_channel *c) {
 
 static ch_err on_message(step *s, const ch_msg *m) {
   if (!ch_hash_eq(&m->id, &s->c->id)) return CH_ERR_UNKNOWN_CHANNEL;
+  ch_phase p = phase_of(s->c);
+  if (p == CH_PHASE_CLOSED || p == CH_PHASE_ABANDONED) return CH_OK; /* nothing is at stake any more */
   switch (m->type) {
   case CH_MSG_OPEN_CONFIRM: return on_open_confirm(s, m);
   case CH_MSG_FUNDS: return on_funds(s, m);
@@ -56,6 +58,7 @@ static ch_err on_pay(step *s, const ch_op *ops, size_t n) {
   for (size_t i = 0; i < n; i++)
     if (ops[i].kind != CH_OP_PAY || !ops[i].amount.v || !ch_payment_id_ok(ops[i].id, ops[i].id_len))
       return CH_ERR_ARGUMENT;
+  if (c->n_queue + n > CH_MAX_QUEUE) return CH_ERR_QUEUE_FULL;
   ch_err err = queue_append(c, ops, n);
   if (err) return err;
   ch_amount pending;
@@ -86,7 +89,7 @@ static ch_err dispatch(step *s, const ch_event *ev) {
   case CH_EV_MESSAGE: return on_message(s, ev->u.msg);
   case CH_EV_PAY: return on_pay(s, ev->u.pay.ops, ev->u.pay.n);
   case CH_EV_CLOSE: return on_close_command(s);
-  case CH_EV_CHALLENGE: return on_challenge_command(s);
+  case CH_EV_CHALLENGE: return on_challenge_command(s, ev->u.challenge.risk_bond);
   case CH_EV_CHAIN: return on_view(s, ev->u.view);
   case CH_EV_TICK: return on_tick(s);
   case CH_EV_FREEZE: return freeze(s, "told to: memory may have been lost");
@@ -94,15 +97,27 @@ static ch_err dispatch(step *s, const ch_event *ev) {
   return CH_ERR_ARGUMENT;
 }
 
-/* What follows from the facts, whatever the event was. */
-static ch_err pursue(step *s) {
-  ch_err err = pursue_chain(s);
-  if (!err) err = pursue_close(s);
-  if (!err) err = propose(s);
-  if (err) return err;
+static ch_err say_update(step *s) {
   const ch_msg *u = &s->update;
   if (!u->u.update.has_accept && !u->u.update.has_proposal && !u->u.update.has_refusal) return CH_OK;
   return fx_send(s->fx, u);
+}
+
+/* What follows from the facts, whatever the event was. Close is said after the accept of the shutdown that allows it.
+ */
+static ch_err pursue(step *s) {
+  ch_err err = pursue_chain(s);
+  if (!err) err = propose(s);
+  if (!err) err = say_update(s);
+  return err ? err : pursue_close(s);
+}
+
+/* What the peer said during a dispute or a closing was not heard. If that came to nothing, each side says what it has
+ * outstanding again, on a new connection. */
+static ch_err resume_talk(step *s, ch_phase from) {
+  bool silent = from == CH_PHASE_DISPUTED || from == CH_PHASE_CLOSING || from == CH_PHASE_ENDING;
+  if (!silent || !s->cur->link.up || !may_sign_state(s->c)) return CH_OK;
+  return drop_link(s, CH_OK, "back from a dispute or closing that came to nothing");
 }
 
 static ch_err run(step *s, const ch_event *ev) {
@@ -111,6 +126,7 @@ static ch_err run(step *s, const ch_event *ev) {
   if (err) return err;
   ch_phase from = phase_of(s->cur), to = phase_of(s->c);
   if (from != to || s->cause[0]) err = fx_history(s->fx, from, to, s->c->latest.version, s->cause);
+  if (!err) err = resume_talk(s, from);
   return err ? err : invariant(s->cur, s->c);
 }
 

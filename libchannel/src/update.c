@@ -6,9 +6,16 @@
 
 #include <stdlib.h>
 
-/* L becomes (version, net), signed by both. */
+static void note_change(ch_channel *c, uint64_t version, ch_net was, ch_net is) {
+  if (was.v != is.v && version > c->changed_at) c->changed_at = version;
+}
+
+/* L becomes (version, net), signed by both. What I have signed between the old L and the new one counts as a change
+ * too: the peer can still put it on the chain. */
 static void set_latest(ch_channel *c, uint64_t version, ch_net net, const ch_sig *mine, const ch_sig *theirs) {
-  if (net.v != c->latest.net.v) c->changed_at = c->latest.version;
+  note_change(c, c->latest.version, c->latest.net, net);
+  note_change(c, c->out.version, c->out.net, net);
+  note_change(c, c->old.version, c->old.net, net);
   c->latest.version = version;
   c->latest.net = net;
   memset(&c->latest.locks_hash, 0, sizeof c->latest.locks_hash);
@@ -45,10 +52,21 @@ void resend_outstanding(step *s) {
   s->update.u.update.n_ops = proposal ? (uint32_t)c->n_out : 0;
 }
 
+/* Whether my outstanding, once co-signed, is as good as executed: there is time to bring it to the chain, and the chain
+ * is not free to execute a Close of mine instead. Else the ending decides (rule 6). */
+static bool would_hold(const ch_channel *c, const ch_env *env) {
+  const ch_adj_slots *head = &c->view.head.slots;
+  if (head->epoch != c->epoch) return false;
+  if (c->close.mine_until && c->close.net.v != c->out.net.v) return false;
+  return !head->disputed || env->now + c->params.challenge_period / 2 <= head->deadline;
+}
+
 ch_err adopt(step *s, const ch_sig *peer_sig) {
   ch_channel *c = s->c;
   ch_err err = verify_peer(s, c->out.version, c->out.net, peer_sig);
   if (err) return err;
+  if (!chain_fresh(s->env)) return CH_ERR_STALE;
+  if (!would_hold(c, s->env)) return CH_OK;
   for (size_t i = 0; i < c->n_out; i++) {
     if (c->ops[i].kind == CH_OP_SHUTDOWN) c->shutdown = true;
     err = fx_payment(s->fx, &c->ops[i], false, CH_PAYMENT_SETTLED, c->epoch, c->out.version, i, CH_OK);
@@ -71,7 +89,7 @@ static ch_err on_accept(step *s, uint64_t version, const ch_sig *sig) {
   if (version != c->old.version) return CH_ERR_VIOLATION;
   ch_err err = verify_peer(s, version, c->old.net, sig);
   if (err) return err;
-  return fx_disconnect(s->fx, CH_ERR_VIOLATION, "late accept of a replaced proposal");
+  return drop_link(s, CH_ERR_VIOLATION, "late accept of a replaced proposal");
 }
 
 /* The first operation that may not be signed now, or n if all may. Rule 2 and the validity rule of section 3. */
@@ -93,9 +111,9 @@ static ch_err accept_proposal(step *s, const ch_msg *m, ch_net net) {
   ch_sig mine;
   ch_err err = sign_content(s, m->u.update.version, net, &mine);
   if (err) return err;
+  set_latest(c, m->u.update.version, net, &mine, &m->u.update.sig);
   queue_requeue_out(c); /* crossing: my dropped operations are proposed again */
   memset(&c->out, 0, sizeof c->out);
-  set_latest(c, m->u.update.version, net, &mine, &m->u.update.sig);
   for (size_t i = 0; i < m->u.update.n_ops; i++) {
     const ch_op *op = &m->u.update.ops[i];
     if (op->kind == CH_OP_SHUTDOWN) {
@@ -137,6 +155,7 @@ static ch_err on_proposal(step *s, const ch_msg *m) {
       say_accept(s, version, &c->latest.sig[c->me]);
     return CH_OK;
   }
+  if (!may_sign_state(c)) return CH_OK; /* and L may lack an accept that was left alone */
   if (base != c->latest.version || version != ch_next_version(them(c), base)) return CH_ERR_VIOLATION;
   ch_net net = c->latest.net;
   for (size_t i = 0; i < m->u.update.n_ops; i++)
@@ -144,7 +163,6 @@ static ch_err on_proposal(step *s, const ch_msg *m) {
   ch_err err = verify_peer(s, version, net, &m->u.update.sig);
   if (err) return err;
   if (c->out.kind != OUT_NONE && version < c->out.version) return CH_OK; /* rule 3: crossing, mine is higher */
-  if (!may_sign_state(c)) return CH_OK;
   ch_err reason = CH_OK;
   size_t bad = first_invalid(c, them(c), m->u.update.ops, m->u.update.n_ops, &reason);
   if (bad < m->u.update.n_ops) return refuse_proposal(s, m, bad, reason);
@@ -154,7 +172,7 @@ static ch_err on_proposal(step *s, const ch_msg *m) {
 static ch_err on_refusal(step *s, const ch_msg *m) {
   ch_channel *c = s->c;
   uint64_t version = m->u.update.version;
-  if (version <= c->latest.version) return CH_OK;
+  if (version <= c->latest.version || !may_sign_state(c)) return CH_OK;
   if (m->u.update.base != c->latest.version) return CH_ERR_VIOLATION;
   ch_err err = verify_peer(s, version, c->latest.net, &m->u.update.sig);
   if (err) return err;
@@ -163,7 +181,6 @@ static ch_err on_refusal(step *s, const ch_msg *m) {
   if (m->u.update.refused_op >= c->n_out) return CH_ERR_VIOLATION;
   size_t index = m->u.update.refused_op;
   if (c->ops[index].kind != CH_OP_PAY) return CH_ERR_VIOLATION; /* a no-op or a shutdown cannot be refused */
-  if (!may_sign_state(c)) return CH_OK;
   ch_sig mine;
   err = sign_content(s, version, c->latest.net, &mine);
   if (err) return err;
@@ -181,13 +198,13 @@ static ch_err on_refusal(step *s, const ch_msg *m) {
 
 ch_err on_update(step *s, const ch_msg *m) {
   ch_channel *c = s->c;
-  if (c->frozen) return CH_OK;
-  if (m->epoch != c->epoch || !c->link.synced) return CH_ERR_VIOLATION;
+  if (c->frozen || !c->link.synced) return unsynced(c);
+  if (m->epoch != c->epoch) return CH_ERR_VIOLATION;
   ch_err err = CH_OK;
   if (m->u.update.has_accept) err = on_accept(s, m->u.update.accept_version, &m->u.update.accept_sig);
-  if (!err && m->u.update.has_proposal) err = on_proposal(s, m);
-  if (!err && m->u.update.has_refusal) err = on_refusal(s, m);
-  return err;
+  if (err || !c->link.synced) return err;
+  if (m->u.update.has_proposal) return on_proposal(s, m);
+  return m->u.update.has_refusal ? on_refusal(s, m) : CH_OK;
 }
 
 /* Whether the peer, from what it said it sees confirmed, would find my side covered under `net`. */

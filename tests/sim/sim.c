@@ -115,7 +115,6 @@ static void heal(world *w, int blocks) {
     chain_mine(w);
     for (int s = 0; s < 2; s++)
       node_look_at_chain(w, &w->node[s]);
-    if (i == blocks / 2) link_cut(w); /* one more reconnect: what was stale at the first may flow now */
     link_connect(w);
     for (int k = 0; k < 2000 && (w->node[0].n_inbox || w->node[1].n_inbox) && !w->failure; k++)
       node_deliver(w, &w->node[rng_below(&w->rng, 2)]);

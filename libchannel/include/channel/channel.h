@@ -22,7 +22,7 @@
 extern "C" {
 #endif
 
-#define CH_MAX_QUEUE 4096 /* operations that wait in one channel */
+#define CH_MAX_QUEUE 4096 /* payments that wait in one channel; what a proposal gives back does not count */
 
 typedef struct ch_channel ch_channel;
 
@@ -95,6 +95,9 @@ typedef struct ch_event {
       const ch_op *ops;
       size_t n;
     } pay;
+    struct {
+      bool risk_bond; /* the operator's word that a frozen channel may challenge, though its bond may be lost */
+    } challenge;
     const ch_chain_view *view;
   } u;
 } ch_event;
@@ -143,7 +146,7 @@ typedef struct ch_effect {
       char cause[120];
     } history;
     struct {
-      ch_err code;
+      ch_err code; /* CH_OK: the peer did nothing wrong, but must reconnect */
       char text[120];
     } disconnect;
   } u;
@@ -211,7 +214,8 @@ CH_API void ch_channel_free(ch_channel *c);
 CH_API ch_err ch_channel_encode(const ch_channel *c, uint8_t **out, size_t *len) CH_MUST_CHECK;
 
 /* The reverse, at start-up. `queue`: the pending operations of this channel in their order of acceptance; those that
- * the record already contains (in an outstanding proposal) are matched by payment id and not queued twice. */
+ * the record already contains (in a proposal that can still be enforced) are matched by payment id and not queued
+ * twice. CH_ERR_FORMAT if the record is damaged, CH_ERR_VERSION if it is a newer release's. */
 CH_API ch_err ch_channel_decode(ch_channel **out, const uint8_t *in, size_t len, const ch_op *queue,
                                 size_t n_queue) CH_MUST_CHECK;
 
