@@ -8,12 +8,14 @@
 
 #include "commit.h"
 #include "db.h"
+#include "gather.h"
 #include "read.h"
 #include "schema.h"
 
 #define DEFAULT_CHECK_ALL (256ULL << 20)
 
 typedef struct store {
+  cd_gather *gather;
   cd_committer *committer;
   cd_readers *readers;
 } store;
@@ -68,11 +70,11 @@ static ch_err prepare(sqlite3 *db, const cd_store_config *cfg, char *why, size_t
   return cd_schema_migrate(db, cd_schema_newest(), why, why_len);
 }
 
-static ch_err open_database(sqlite3 **db, const cd_store_config *cfg, char *why, size_t why_len) {
+static ch_err open_database(sqlite3 **db, const cd_store_config *cfg, const char *vfs, char *why, size_t why_len) {
   if (!make_private(cfg->path))
     return cd_db_why(CH_ERR_ARGUMENT, why, why_len,
                      "it cannot be opened (%s); check that its folder exists and is yours", strerror(errno));
-  int rc = sqlite3_open_v2(cfg->path, db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, cfg->vfs);
+  int rc = sqlite3_open_v2(cfg->path, db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, vfs);
   ch_err err = CH_OK;
   if (rc == SQLITE_OK)
     err = prepare(*db, cfg, why, why_len);
@@ -142,6 +144,7 @@ static void store_close(void *ctx) {
   cd_committer_flush(s->committer);
   cd_readers_free(s->readers);
   cd_committer_stop(s->committer);
+  cd_gather_free(s->gather);
   free(s);
 }
 
@@ -167,9 +170,10 @@ void cd_store_sqlite_stats(const cd_store *s, cd_store_stats *out) {
 
 static ch_err start(store *s, const cd_store_config *cfg, char *why, size_t why_len) {
   s->readers = cd_readers_new(cfg->path, cfg->vfs);
-  if (!s->readers) return cd_db_why(CH_ERR_NO_MEMORY, why, why_len, "%s", ch_err_text(CH_ERR_NO_MEMORY));
+  s->gather = cd_gather_new(cfg->vfs);
+  if (!s->readers || !s->gather) return cd_db_why(CH_ERR_NO_MEMORY, why, why_len, "%s", ch_err_text(CH_ERR_NO_MEMORY));
   sqlite3 *db;
-  ch_err err = open_database(&db, cfg, why, why_len);
+  ch_err err = open_database(&db, cfg, cd_gather_name(s->gather), why, why_len);
   return err ? err : cd_committer_start(&s->committer, db, cfg, why, why_len);
 }
 
@@ -181,7 +185,10 @@ ch_err cd_store_sqlite_open(cd_store *out, const cd_store_config *cfg, char *why
   char reason[400] = "the machine is out of memory; free some and try again";
   ch_err err = s ? start(s, cfg, reason, sizeof reason) : CH_ERR_NO_MEMORY;
   if (err) {
-    if (s) cd_readers_free(s->readers);
+    if (s) {
+      cd_readers_free(s->readers);
+      cd_gather_free(s->gather);
+    }
     free(s);
     return cd_db_why(err, why, why_len, "the database %s: %s", cfg->path, reason);
   }

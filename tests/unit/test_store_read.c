@@ -243,6 +243,7 @@ static void test_history(void **state) {
   u = units_new(1, 12);
   units_payment(u, false, CH_PAYMENT_FAILED, "e", 1, 0, 0);
   units_history(u, CH_PHASE_OPEN, CH_PHASE_SHUTDOWN, 5, "the operator asked");
+  units_payment(u, true, CH_PAYMENT_SETTLED, "z", 1, 6, 0);
   assert_true(units_commit_now(&f->s, u));
   ch_hash one = units_channel(1);
   story v = {0};
@@ -250,9 +251,10 @@ static void test_history(void **state) {
   char expected[300];
   snprintf(expected, sizeof expected,
            "0:%d>%d the deposits are there|3:%d>%d 2 payments sent|3:%d>%d 1 payment received|"
-           "4:%d>%d 1 payment received|0:%d>%d 1 payment failed|5:%d>%d the operator asked|",
+           "4:%d>%d 1 payment received|0:%d>%d 1 payment failed|5:%d>%d the operator asked|"
+           "6:%d>%d 1 payment received|",
            CH_PHASE_FUNDING, CH_PHASE_OPEN, CH_PHASE_OPEN, CH_PHASE_OPEN, CH_PHASE_OPEN, CH_PHASE_OPEN, CH_PHASE_OPEN,
-           CH_PHASE_OPEN, CH_PHASE_OPEN, CH_PHASE_OPEN, CH_PHASE_OPEN, CH_PHASE_SHUTDOWN);
+           CH_PHASE_OPEN, CH_PHASE_OPEN, CH_PHASE_OPEN, CH_PHASE_OPEN, CH_PHASE_SHUTDOWN, CH_PHASE_OPEN, CH_PHASE_OPEN);
   assert_string_equal(v.text, expected);
   for (unsigned limit = 1; limit < 8; limit++) { /* whatever the page, the same story */
     story pages = {0};
