@@ -25,6 +25,8 @@ static const setting settings[] = {
      "the chain; dev:FILE is an embedded one (default in ~/.local/share/channeld)"},
     {"confirmations", "1", "N", NUMBER, AT(confirmations), 0, 1000, "blocks on top of one that counts as final"},
     {"workers", "0", "N", NUMBER, AT(workers), 0, CD_MAX_WORKERS, "threads for channels; 0: one per processor"},
+    {"passphrase-file", NULL, "FILE", TEXT, AT(passphrase_file), 0, 0,
+     "its first line opens the seed (default: CHANNELD_PASSPHRASE, or asked for)"},
     {"log", "info", "LEVEL", LEVEL, AT(log), 0, 0, "trace, debug, info, warn, error or broken"},
     {"payout", "", "ADDRESS", ADDRESS, AT(payout), 0, 0, "where closed channels pay to (default: the node's account)"},
     {"challenge-period", "86400", "SECONDS", NUMBER, AT(challenge_period), 60, 31536000,
@@ -270,7 +272,9 @@ cd_config_result cd_config_load(cd_config *out, int argc, char **argv, char *(*e
 
 void cd_config_help(FILE *to) {
   fputs("usage: channeld [FLAG...]        runs the daemon\n"
-        "       channeld init [--help]    makes a data directory with new keys\n\nflags:\n",
+        "       channeld init             makes a data directory with new keys, or with those of recovery words\n"
+        "       channeld passphrase       changes the passphrase of the seed\n"
+        "Each command says more with --help.\n\nflags:\n",
         to);
   for (size_t i = 0; i < N_SETTINGS; i++) {
     char flag[64];

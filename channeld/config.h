@@ -19,9 +19,10 @@ typedef struct cd_config {
   char dir[CD_PATH_LEN];
   char listen[128]; /* "host:port" */
   char api[128];
-  char l1[CD_PATH_LEN];   /* "dev:FILE" */
-  uint64_t confirmations; /* blocks on top of one that counts as final */
-  uint64_t workers;       /* 0: as many as there are processors */
+  char l1[CD_PATH_LEN];              /* "dev:FILE" */
+  uint64_t confirmations;            /* blocks on top of one that counts as final */
+  uint64_t workers;                  /* 0: as many as there are processors */
+  char passphrase_file[CD_PATH_LEN]; /* "": none */
   cd_log_level log;
   ch_addr payout; /* zero: the node's own L1 account */
   /* What this node asks for when it opens a channel. */

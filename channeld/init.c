@@ -1,116 +1,88 @@
 #include "init.h"
 
-#include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <string.h>
 
 #include "channel/signer.h"
 #include "config.h"
 #include "datadir.h"
+#include "options.h"
+#include "seed.h"
 #include "store/lock.h"
+#include "terminal.h"
+#include "words.h"
 
 #define WHY_LEN 700
-#define LINE_LEN 512
 
 typedef struct options {
   char dir[CD_PATH_LEN];
-  const char *words; /* NULL: make new ones; "-": read them from standard input */
   unsigned number;
-  bool yes; /* do not wait until the words are written down */
+  bool restore; /* the words are there already */
+  bool yes;     /* nobody is there to confirm new words */
+  bool plain;   /* the seed is not to be encrypted */
   bool help;
+  cd_passphrase_source passphrase;
 } options;
 
+/* All that is secret; in locked memory. */
+typedef struct secrets {
+  char words[CD_WORDS_LEN];
+  uint8_t seed[CD_SEED_LEN];
+} secrets;
+
 static void print_help(FILE *to) {
-  fputs("usage: channeld init [--dir DIR] [--number 12|24] [--yes]   new recovery words, shown once\n"
-        "       channeld init [--dir DIR] --words \"WORD...\"          the keys of words that you have\n"
-        "       channeld init [--dir DIR] --words -                  the same, read from standard input\n"
-        "--yes does not wait until you say that you have written the words down.\n",
-        to);
+  fputs(
+      "usage: channeld init [FLAG...]            new recovery words, shown once and asked back\n"
+      "       channeld init --words [FLAG...]    the keys of words that you have; they are read from standard input\n"
+      "\n"
+      "  --dir DIR               the data directory to make (default ~/.channeld)\n"
+      "  --number 12|24          so many new words (default 12)\n"
+      "  --yes                   do not ask the new words back: for scripts\n"
+      "  --passphrase-file FILE  encrypt the seed with the first line of FILE, which others must not be able to read\n"
+      "  --no-passphrase         keep the seed unencrypted\n"
+      "\n"
+      "Without either of the last two the passphrase comes from CHANNELD_PASSPHRASE, or is asked for twice.\n",
+      to);
 }
 
-static bool parse(options *o, int argc, char **argv, char *why) {
-  const char *home = getenv("HOME"), *dir = getenv("CHANNELD_DIR");
-  *o = (options){.number = 12};
-  if (dir != NULL) {
-    snprintf(o->dir, sizeof o->dir, "%s", dir);
-  } else {
-    snprintf(o->dir, sizeof o->dir, "%s/.channeld", home == NULL ? "." : home);
+static bool parse(options *o, int argc, char **argv, const cd_passphrase *given, char *why) {
+  const char *dir = NULL, *number = "12";
+  *o = (options){.passphrase = {getenv("CHANNELD_PASSPHRASE_FILE"), given}};
+  const cd_option list[] = {
+      {"--dir", &dir, NULL},
+      {"--number", &number, NULL},
+      {"--words", NULL, &o->restore},
+      {"--yes", NULL, &o->yes},
+      {"--passphrase-file", &o->passphrase.file, NULL},
+      {"--no-passphrase", NULL, &o->plain},
+      {"--help", NULL, &o->help},
+      {"-h", NULL, &o->help},
+  };
+  if (!cd_options_read(list, sizeof list / sizeof list[0], NULL, argc, argv, "channeld init", why, WHY_LEN))
+    return false;
+  if (strcmp(number, "12") != 0 && strcmp(number, "24") != 0) {
+    snprintf(why, WHY_LEN, "--number is 12 or 24.");
+    return false;
   }
-  for (int i = 0; i < argc; i++) {
-    const char *value = i + 1 < argc ? argv[i + 1] : NULL;
-    if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-      o->help = true;
-      return true;
-    }
-    if (strcmp(argv[i], "--yes") == 0) {
-      o->yes = true;
-      continue;
-    }
-    if (strcmp(argv[i], "--dir") == 0 && value != NULL && strlen(value) < sizeof o->dir) {
-      strcpy(o->dir, value);
-    } else if (strcmp(argv[i], "--words") == 0 && value != NULL) {
-      o->words = value;
-    } else if (strcmp(argv[i], "--number") == 0 && value != NULL &&
-               (strcmp(value, "12") == 0 || strcmp(value, "24") == 0)) {
-      o->number = (unsigned)atoi(value);
-    } else {
-      snprintf(why, WHY_LEN, "`%.60s` is not understood here; `channeld init --help` shows how.", argv[i]);
-      return false;
-    }
-    i++;
+  o->number = number[0] == '1' ? 12 : 24;
+  return cd_options_dir(dir, o->dir, sizeof o->dir, why, WHY_LEN);
+}
+
+/* Words in hand: made and confirmed, or given. */
+static bool get_words(const options *o, char words[CD_WORDS_LEN], char *why) {
+  if (o->restore) return cd_words_ask(words, why, WHY_LEN);
+  if (!o->yes && !cd_terminal()) {
+    snprintf(why, WHY_LEN, "Nobody can confirm the new words here: run it at a terminal, or with --yes.");
+    return false;
   }
-  return true;
+  if (!cd_words_make(words, o->number, why, WHY_LEN)) return false;
+  cd_words_show(words);
+  return o->yes || cd_words_confirm(words, why, WHY_LEN);
 }
 
-static bool new_words(char out[CH_WORDS_STR], unsigned number, char *why) {
-  uint8_t entropy[32];
-  size_t len = number == 12 ? 16 : 32;
-  randombytes_buf(entropy, len);
-  ch_err err = ch_words_from_entropy(out, entropy, len);
-  sodium_memzero(entropy, sizeof entropy);
-  if (err != CH_OK) snprintf(why, WHY_LEN, "%s", ch_err_text(err));
-  return err == CH_OK;
-}
-
-static bool given_words(char out[LINE_LEN], const char *words, char *why) {
-  if (strcmp(words, "-") != 0) {
-    snprintf(out, LINE_LEN, "%s", words);
-  } else {
-    if (isatty(STDIN_FILENO)) fputs("recovery words: ", stderr);
-    if (fgets(out, LINE_LEN, stdin) == NULL) out[0] = '\0';
-    out[strcspn(out, "\r\n")] = '\0';
-  }
-  uint8_t entropy[32];
-  size_t len;
-  ch_err err = ch_words_to_entropy(entropy, &len, out);
-  sodium_memzero(entropy, sizeof entropy);
-  if (err != CH_OK) snprintf(why, WHY_LEN, "%s", ch_err_text(err));
-  return err == CH_OK;
-}
-
-/* The words in rows of four, numbered. */
-static void show_words(const char *words) {
-  puts("Your recovery words. Write them down on paper now: they are shown only this once, and whoever\n"
-       "has them has your money.\n");
-  for (unsigned i = 1; *words != '\0'; i++) {
-    size_t len = strcspn(words, " ");
-    printf("  %2u %-10.*s%s", i, (int)len, words, i % 4 == 0 ? "\n" : "");
-    words += len + strspn(words + len, " ");
-  }
-  puts("");
-}
-
-static void wait_for_reader(void) {
-  if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) return;
-  fputs("Press Enter when you have written them down. ", stdout);
-  fflush(stdout);
-  for (int c = getchar(); c != '\n' && c != EOF;)
-    c = getchar();
-}
-
-static bool show_identity(const uint8_t seed[64], char *why) {
+static bool show_identity(const uint8_t *seed, char *why) {
   ch_keyring *keys;
   ch_pubkey node;
   char hex[67];
@@ -129,32 +101,44 @@ static bool show_identity(const uint8_t seed[64], char *why) {
   return true;
 }
 
+static bool make_seed(const options *o, secrets *s, const cd_passphrase *p, char *why) {
+  if (!get_words(o, s->words, why)) return false;
+  ch_err err = ch_words_to_seed(s->seed, s->words, NULL);
+  if (err != CH_OK) {
+    snprintf(why, WHY_LEN, "%s", ch_err_text(err));
+    return false;
+  }
+  return cd_seed_write(o->dir, s->seed, p, why, WHY_LEN) && show_identity(s->seed, why);
+}
+
+/* What can be refused is refused before anybody writes words down. */
 static bool make(const options *o, char *why) {
-  char words[LINE_LEN];
-  uint8_t seed[64];
   int lock;
   if (!cd_dir_make(o->dir, why, WHY_LEN) || cd_dir_lock(o->dir, &lock, why, WHY_LEN) != CH_OK) return false;
-  bool ok = o->words == NULL ? new_words(words, o->number, why) : given_words(words, o->words, why);
-  if (ok) {
-    ch_err err = ch_words_to_seed(seed, words, NULL);
-    if (err != CH_OK) snprintf(why, WHY_LEN, "%s", ch_err_text(err));
-    ok = err == CH_OK && cd_seed_write(o->dir, seed, why, WHY_LEN);
+  secrets *s = sodium_malloc(sizeof *s);
+  cd_passphrase *p = NULL;
+  bool ok = s != NULL && !cd_seed_exists(o->dir);
+  if (s == NULL) {
+    snprintf(why, WHY_LEN, "There is no locked memory for the seed; raise `ulimit -l`.");
+  } else if (!ok) {
+    snprintf(why, WHY_LEN, "There is a seed in %.400s already; it is never overwritten. Give another directory.",
+             o->dir);
   }
-  if (ok && o->words == NULL) {
-    show_words(words);
-    if (!o->yes) wait_for_reader();
+  if (ok && !o->plain) {
+    p = cd_passphrase_new(&o->passphrase, why, WHY_LEN);
+    ok = p != NULL;
   }
-  ok = ok && show_identity(seed, why);
-  sodium_memzero(words, sizeof words);
-  sodium_memzero(seed, sizeof seed);
+  ok = ok && make_seed(o, s, p, why);
+  sodium_free(p);
+  sodium_free(s);
   cd_dir_unlock(lock);
   return ok;
 }
 
-int cd_init(int argc, char **argv) {
+int cd_init(int argc, char **argv, const cd_passphrase *given) {
   options o;
   char why[WHY_LEN];
-  bool ok = parse(&o, argc, argv, why);
+  bool ok = parse(&o, argc, argv, given, why);
   if (ok && o.help) {
     print_help(stdout);
     return 0;

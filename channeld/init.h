@@ -2,7 +2,9 @@
 #ifndef CHANNELD_INIT_H
 #define CHANNELD_INIT_H
 
-/* argv without "channeld init". Returns the process's exit status. */
-int cd_init(int argc, char **argv);
+#include "passphrase.h"
+
+/* argv without "channeld init"; `given` is the passphrase from the environment or NULL. Returns the exit status. */
+int cd_init(int argc, char **argv, const cd_passphrase *given);
 
 #endif

@@ -14,11 +14,14 @@
 #include "api/api.h"
 #include "channel/signer.h"
 #include "datadir.h"
+#include "harden.h"
 #include "identity.h"
 #include "init.h"
 #include "l1/dev/adapter.h"
 #include "net/transport.h"
 #include "node.h"
+#include "rekey.h"
+#include "seed.h"
 #include "store/lock.h"
 #include "store/sqlite.h"
 
@@ -26,7 +29,8 @@
 
 typedef struct program {
   cd_config config;
-  int lock; /* of the data directory; -1: none */
+  cd_passphrase *given; /* from the environment, or NULL; until the seed is read */
+  int lock;             /* of the data directory; -1: none */
   cd_identity identity;
   cd_node node;
   bool node_made, node_started;
@@ -61,10 +65,15 @@ static bool open_directory(program *d) {
 }
 
 static bool open_seed(program *d) {
-  d->node.seed = sodium_malloc(64);
+  cd_passphrase_source from = {d->config.passphrase_file, d->given};
+  d->node.seed = sodium_malloc(CD_SEED_LEN);
   if (d->node.seed == NULL) return because(d, "The seed cannot be kept in locked memory", CH_ERR_NO_MEMORY);
-  return cd_seed_read(d->config.dir, d->node.seed, d->why, sizeof d->why) &&
-         because(d, "The keys cannot be made", cd_identity_init(&d->identity, d->node.seed));
+  if (sodium_mlock(d->node.seed, CD_SEED_LEN) != 0)
+    cd_log(CD_LOG_WARN, "main", "keys may be swapped to disk: memory cannot be locked; raise `ulimit -l`");
+  bool ok = cd_seed_read(d->config.dir, &from, d->node.seed, d->why, sizeof d->why);
+  sodium_free(d->given);
+  d->given = NULL;
+  return ok && because(d, "The keys cannot be made", cd_identity_init(&d->identity, d->node.seed));
 }
 
 static bool open_store(program *d) {
@@ -165,13 +174,15 @@ static void close_all(program *d) {
   if (d->node_made) cd_node_free(&d->node);
   if (d->identity.keys != NULL) cd_identity_free(&d->identity);
   sodium_free(d->node.seed);
+  sodium_free(d->given);
   if (d->lock < 0) return;
   remove_addresses(d);
   cd_dir_unlock(d->lock);
 }
 
-static int run(int argc, char **argv) {
+static int run(int argc, char **argv, cd_passphrase *given) {
   static program d = {.lock = -1};
+  d.given = given;
   switch (cd_config_load(&d.config, argc, argv, getenv, d.why, sizeof d.why)) {
   case CD_CONFIG_HELP: cd_config_help(stdout); return 0;
   case CD_CONFIG_VERSION: puts("channeld " CD_VERSION); return 0;
@@ -179,8 +190,10 @@ static int run(int argc, char **argv) {
   case CD_CONFIG_OK: break;
   }
   cd_log_set_level(d.config.log);
+  /* A person who is asked for the passphrase may still interrupt; from then on a signal means a clean stop. */
+  bool ok = open_directory(&d) && open_seed(&d);
   sigset_t signals = block_signals();
-  bool ok = open_directory(&d) && open_seed(&d) && open_store(&d) && open_chain(&d) && open_node(&d) && open_api(&d);
+  ok = ok && open_store(&d) && open_chain(&d) && open_node(&d) && open_api(&d);
   if (ok) {
     announce(&d);
     wait_for_end(&signals);
@@ -192,11 +205,27 @@ static int run(int argc, char **argv) {
   return ok ? 0 : 1;
 }
 
+static int command(const char *name, int argc, char **argv, cd_passphrase *given) {
+  int (*run_command)(int, char **, const cd_passphrase *) = NULL;
+  if (strcmp(name, "init") == 0) run_command = cd_init;
+  if (strcmp(name, "passphrase") == 0) run_command = cd_rekey;
+  if (run_command == NULL) return run(argc, argv, given);
+  int status = run_command(argc - 1, argv + 1, given);
+  sodium_free(given);
+  return status;
+}
+
 int main(int argc, char **argv) {
+  char why[200];
+  cd_passphrase *given;
+  cd_harden();
   if (sodium_init() < 0) {
     fputs("channeld: libsodium cannot be used on this machine.\n", stderr);
     return 1;
   }
-  if (argc > 1 && strcmp(argv[1], "init") == 0) return cd_init(argc - 2, argv + 2);
-  return run(argc - 1, argv + 1);
+  if (!cd_passphrase_take("CHANNELD_PASSPHRASE", &given, why, sizeof why)) {
+    fprintf(stderr, "channeld: %s\n", why);
+    return 1;
+  }
+  return command(argc > 1 ? argv[1] : "", argc - 1, argv + 1, given);
 }

@@ -34,7 +34,7 @@ class Node:
     def __init__(self, name, folder, chain):
         self.name, self.dir, self.chain, self.process = name, os.path.join(folder, name), chain, None
         self.log = os.path.join(folder, name + ".log")
-        self.run("channeld", "init", "--dir", self.dir, "--yes", show=False)
+        self.run("channeld", "init", "--dir", self.dir, "--yes", "--no-passphrase", show=False)
 
     def run(self, program, *args, show=True):
         if show:

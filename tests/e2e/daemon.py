@@ -73,8 +73,8 @@ class Node:
         self.dir, self.log = os.path.join(world.folder, name), os.path.join(world.folder, name + ".log")
         self.chain = os.path.join(world.folder, "chain")
         self.listen = "127.0.0.1:0"
-        done = subprocess.run([CHANNELD, "init", "--dir", self.dir, "--yes"], capture_output=True, text=True,
-                              timeout=WAIT, stdin=subprocess.DEVNULL)
+        done = subprocess.run([CHANNELD, "init", "--dir", self.dir, "--yes", "--no-passphrase"], capture_output=True,
+                              text=True, timeout=WAIT, stdin=subprocess.DEVNULL)
         assert done.returncode == 0, done.stderr
 
     def log_text(self):
@@ -188,6 +188,20 @@ def open_channel(a, b, deposit, peer_deposit=0):
         until(f"{node.name} to see the deposits", lambda: node.show(opened["id"])["contributions"] == want[node])
         until(f"{node.name} to be in step", lambda: node.show(opened["id"])["synced"])
     return opened["id"]
+
+
+def assert_fails(done, *parts):
+    """It ended with a non-zero status and one line on standard error, which has all the parts."""
+    error = done.stderr.strip()
+    assert done.returncode != 0, "it did not fail"
+    assert len(error.splitlines()) == 1, f"not one line: {error}"
+    for part in parts:
+        assert part in error, f"`{part}` is not in: {error}"
+
+
+def channeld(*args, env=None, text=None):
+    return subprocess.run([CHANNELD, *args], capture_output=True, text=True, timeout=WAIT, input=text,
+                          env={**os.environ, **(env or {})})
 
 
 def run(prefix, tests):

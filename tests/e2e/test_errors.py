@@ -5,21 +5,7 @@ import sqlite3
 import subprocess
 import sys
 
-from daemon import CHANNELD, WAIT, World, run
-
-
-def assert_fails(done, *parts):
-    """It ended with a non-zero status and one line on standard error, which has all the parts."""
-    error = done.stderr.strip()
-    assert done.returncode != 0, "it did not fail"
-    assert len(error.splitlines()) == 1, f"not one line: {error}"
-    for part in parts:
-        assert part in error, f"`{part}` is not in: {error}"
-
-
-def channeld(*args, env=None, text=None):
-    return subprocess.run([CHANNELD, *args], capture_output=True, text=True, timeout=WAIT, input=text,
-                          env={**os.environ, **(env or {})})
+from daemon import WAIT, World, assert_fails, channeld, run
 
 
 def wrong_token():
@@ -122,13 +108,16 @@ def words():
     """The words give the same node again; wrong ones are refused."""
     with World() as world:
         legal = "legal winner thank year wave sausage worth useful legal winner thank yellow"
-        one, two = (os.path.join(world.folder, name) for name in ("one", "two"))
-        shown = [channeld("init", "--dir", one, "--words", legal), channeld("init", "--dir", two, "--words", "-", text=legal)]
+
+        def restore(name, text):
+            return channeld("init", "--dir", os.path.join(world.folder, name), "--words", "--no-passphrase", text=text)
+        shown = [restore("one", legal), restore("two", "  " + legal.upper().replace(" ", "   ") + "\n")]
         ids = [next(line for line in done.stdout.splitlines() if line.startswith("node id")) for done in shown]
         assert ids[0] == ids[1]
+        one, three = (os.path.join(world.folder, name) for name in ("one", "three"))
         assert os.stat(one).st_mode & 0o777 == 0o700 and os.stat(os.path.join(one, "seed")).st_mode & 0o777 == 0o600
-        three = os.path.join(world.folder, "three")
-        assert_fails(channeld("init", "--dir", three, "--words", legal.replace("yellow", "year")), "recovery words")
+        assert_fails(restore("three", legal.replace("yellow", "year")), "recovery words")
+        assert_fails(restore("three", ""), "Nothing was given")
         assert not os.path.exists(os.path.join(three, "seed"))
 
 
