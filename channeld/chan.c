@@ -206,6 +206,8 @@ static ch_err move_on(cd_worker *w, cd_chan *c, ch_channel *next, flight *f) {
   ch_channel_free(c->state);
   c->state = next;
   note(w, c);
+  /* A wish is repeated until the chain shows it done: the transaction may be lost, or be refused for now. */
+  if (f->unit.n_txs > 0) c->ticks = true;
   log_history(c, &f->unit.fx);
   ch_info info;
   cd_chan_info(w, c, &info);

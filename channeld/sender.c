@@ -8,12 +8,19 @@
 #include "util/queue.h"
 
 #define RETRY_S 2
+#define COMPLAINTS 64
 
 /* A nonce of ours that something else has used: since which block we have seen that. */
 typedef struct lost {
   ch_hash key;
   uint64_t since;
 } lost;
+
+/* A failure that was told. The same wish comes and fails again as long as its cause lasts. */
+typedef struct complaint {
+  ch_hash key;
+  char why[200];
+} complaint;
 
 struct cd_sender {
   cd_node *node;
@@ -27,6 +34,8 @@ struct cd_sender {
   bool incomplete; /* memory was out */
   lost *lost;
   size_t n_lost;
+  complaint complaints[COMPLAINTS]; /* the latest */
+  size_t next_complaint;
 };
 
 /* --- The rows ------------------------------------------------------------------------------------ */
@@ -84,12 +93,23 @@ static void set_error(cd_tx_row *row, const char *text) {
 
 /* --- A row's way ---------------------------------------------------------------------------------- */
 
+/* Whether it was not told lately. */
+static bool is_news(cd_sender *s, const cd_tx_row *row) {
+  for (size_t i = 0; i < COMPLAINTS; i++) {
+    if (ch_hash_eq(&s->complaints[i].key, &row->key) && strcmp(s->complaints[i].why, row->error) == 0) return false;
+  }
+  complaint *c = &s->complaints[s->next_complaint++ % COMPLAINTS];
+  c->key = row->key;
+  snprintf(c->why, sizeof c->why, "%s", row->error);
+  return true;
+}
+
 static void fail(cd_sender *s, cd_tx_row *row, const char *why) {
   set_error(row, why);
   row->status = CD_TX_FAILED;
-  if (put(s, row))
-    cd_log(CD_LOG_WARN, "sender", "a transaction failed: %s key=%s channel=%s", why, cd_short_hash(&row->key).s,
-           cd_short_hash(&row->channel).s);
+  if (!put(s, row)) return;
+  cd_log(is_news(s, row) ? CD_LOG_WARN : CD_LOG_DEBUG, "sender", "a transaction failed: %s key=%s channel=%s", why,
+         cd_short_hash(&row->key).s, cd_short_hash(&row->channel).s);
 }
 
 static void broadcast(cd_sender *s, cd_tx_row *row, bool first) {

@@ -145,6 +145,22 @@ def challenge():
         assert a.show(channel)["ended"] == {"version": 2, "paid": {"mine": "600", "peer": "400"}}
 
 
+def deposit_waits_for_money():
+    """A side that cannot pay its deposit yet says so once, and pays when it can."""
+    with World() as world:
+        a, b = world.node("a"), world.node("b", "--max-deposit", "1000")
+        a.fund(1000)
+        a.connect(b)
+        channel = a.post("/v1/channels", {"peer": b.id, "deposit": "1000", "peer_deposit": "1000"})["id"]
+        until("the complaint", lambda: "cannot afford" in b.log_text())
+        until("the payer's deposit", lambda: b.show(channel)["phase"] == "open")
+        head = b.get("/v1/l1")["head"]
+        until("blocks", lambda: b.get("/v1/l1")["head"] >= head + 2)
+        assert b.log_text().count("cannot afford") == 1
+        b.fund(1000)
+        until("the payee's deposit", lambda: a.show(channel)["contributions"]["peer"] == "1000")
+
+
 def wallet():
     with World() as world:
         a, b = pair(world)
@@ -156,4 +172,4 @@ def wallet():
 
 
 sys.exit(run("flow", (open_pay_close, each_id_once, not_enough, payer_is_found, terms_refused, restart_goes_on,
-                      challenge, wallet)))
+                      challenge, deposit_waits_for_money, wallet)))
