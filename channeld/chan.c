@@ -246,12 +246,24 @@ ch_err cd_chan_step(cd_worker *w, cd_chan *c, const ch_event *ev, cd_then then, 
   return err;
 }
 
-void cd_chan_nudge(cd_worker *w, cd_chan *c, const ch_event *ev) {
-  if (c->quarantined) return;
+ch_err cd_chan_nudge(cd_worker *w, cd_chan *c, const ch_event *ev) {
+  if (c->quarantined) return CH_ERR_FROZEN;
   ch_err err = cd_chan_step(w, c, ev, NULL, NULL);
   if (err != CH_OK && !is_local(err))
     cd_log(CD_LOG_WARN, "channel", "event %d had no effect: %s channel=%s", (int)ev->kind, ch_err_name(err),
            cd_short_hash(&c->id).s);
+  return err;
+}
+
+void cd_chan_view(cd_worker *w, cd_chan *c, const ch_chain_view *view) {
+  ch_err err = cd_chan_nudge(w, c, &(ch_event){.kind = CH_EV_CHAIN, .u.view = view});
+  c->look = err != CH_OK && !c->quarantined;
+}
+
+void cd_chan_tick(cd_worker *w, cd_chan *c) {
+  if (c->look) w->node->l1.ops->watch(w->node->l1.ctx, &c->id);
+  c->look = false;
+  if (c->ticks) cd_chan_nudge(w, c, &(ch_event){.kind = CH_EV_TICK});
 }
 
 /* --- Coming and going ---------------------------------------------------------------------------- */
@@ -367,6 +379,7 @@ static bool reload(cd_worker *w, cd_chan *c) {
   ch_channel_free(c->state);
   c->state = NULL;
   c->in_flight = 0;
+  c->look = true; /* the step that was lost may have been the chain's */
   ch_err err = store->ops->channel(store->ctx, &c->id, &record, &len);
   if (err == CH_ERR_UNKNOWN_CHANNEL) return false;
   if (err == CH_OK) err = decode(w, &c->id, record, len, &c->state);

@@ -21,6 +21,7 @@ typedef struct cd_chan {
   uint32_t period;      /* its challenge period */
   unsigned in_flight;   /* units that are neither durable nor failed */
   bool ticks;           /* look at it when the chain advances */
+  bool look;            /* what the chain last showed is lost: ask again */
   bool quarantined;     /* not stepped any more */
   char trouble[160];
   struct cd_chan_wait *waits;
@@ -42,8 +43,13 @@ bool cd_chan_adopt(cd_worker *w, ch_channel *state, ch_effects *fx, cd_conn conn
  * that are our own have put the channel into quarantine. */
 ch_err cd_chan_step(cd_worker *w, cd_chan *c, const ch_event *ev, cd_then then, void *arg);
 
-/* A step that nobody waits for: the link, the chain, the time. */
-void cd_chan_nudge(cd_worker *w, cd_chan *c, const ch_event *ev);
+/* A step that nobody waits for: the link, the chain, the time. What goes wrong is logged. */
+ch_err cd_chan_nudge(cd_worker *w, cd_chan *c, const ch_event *ev);
+
+/* The chain has advanced. */
+void cd_chan_tick(cd_worker *w, cd_chan *c);
+/* What the chain shows of it now. */
+void cd_chan_view(cd_worker *w, cd_chan *c, const ch_chain_view *view);
 
 /* Calls `then` when everything given to the store so far is durable: what is seen in memory now may be told then.
  * False if memory is out. */

@@ -144,7 +144,7 @@ static void run_view(void *self, cd_mail *mail) {
   cd_worker *w = self;
   view_mail *m = (view_mail *)(void *)mail;
   cd_chan *c = cd_chan_get(w, &m->id);
-  if (c != NULL) cd_chan_nudge(w, c, &(ch_event){.kind = CH_EV_CHAIN, .u.view = &m->view});
+  if (c != NULL) cd_chan_view(w, c, &m->view);
   free(m);
 }
 
@@ -164,10 +164,8 @@ static void run_tick(void *self, cd_mail *mail) {
   free(mail);
   atomic_store(&w->ticking, false);
   size_t i = 0;
-  ch_event ev = {.kind = CH_EV_TICK};
-  for (cd_chan *c; (c = cd_table_next(&w->channels, &i)) != NULL;) {
-    if (c->ticks) cd_chan_nudge(w, c, &ev);
-  }
+  for (cd_chan *c; (c = cd_table_next(&w->channels, &i)) != NULL;)
+    cd_chan_tick(w, c);
 }
 
 static void head(void *ctx, const cd_head *h) {

@@ -76,4 +76,19 @@ def payee_cannot_save():
         b.stop()
 
 
-sys.exit(run("disk", (payer_cannot_save, payee_cannot_save)))
+def view_of_the_chain_cannot_be_saved():
+    """What the chain showed while nothing could be saved is looked at again."""
+    with World() as world:
+        a, b, channel = pair(world)
+        pay(a, channel, "before")
+        with FullDisk(a):
+            b.post(f"/v1/channels/{channel}/challenge")
+            until("the window", lambda: b.show(channel)["waits_for"]["code"] == "window")
+            head = b.get("/v1/l1")["head"]
+            until("the payer to pass that block", lambda: a.get("/v1/l1")["head"] > head)
+        a.until_phase(channel, "disputed")
+        a.stop()
+        b.stop()
+
+
+sys.exit(run("disk", (payer_cannot_save, payee_cannot_save, view_of_the_chain_cannot_be_saved)))
