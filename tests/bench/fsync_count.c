@@ -28,6 +28,6 @@ int fsync(int fd) {
   return counted(SYS_fsync, fd);
 }
 
-int fdatasync(int fd) {
-  return counted(SYS_fdatasync, fd);
+int fdatasync(int fildes) {
+  return counted(SYS_fdatasync, fildes);
 }

@@ -114,6 +114,7 @@ static options parse(int argc, char **argv) {
     }
   }
   if (optind < argc) die("'%s' is not an option", argv[optind]);
+  if (!o.dir) die("--dir needs a folder");
   return o;
 }
 
@@ -181,15 +182,14 @@ static double seconds_of(clockid_t clock) {
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static void clean(const char *dir, const child sides[2]) {
-  static const char *const SUFFIXES[] = {"", "-wal", "-shm"};
-  char path[PATH_MAX + 8];
+static void clean(const char *dir) {
+  static const char *const FILES[] = {"db", "db-wal", "db-shm", "fsyncs"};
+  char path[PATH_MAX];
   for (int i = 0; i < 2; i++) {
-    for (size_t k = 0; k < sizeof SUFFIXES / sizeof SUFFIXES[0]; k++) {
-      snprintf(path, sizeof path, "%s%s", sides[i].db, SUFFIXES[k]);
+    for (size_t k = 0; k < sizeof FILES / sizeof FILES[0]; k++) {
+      snprintf(path, sizeof path, "%s/%s.%s", dir, NAMES[i], FILES[k]);
       unlink(path);
     }
-    unlink(sides[i].counter);
   }
   rmdir(dir);
 }
@@ -224,28 +224,28 @@ static result measure(options o) {
   r.rate = (double)updates / took;
   for (int i = 0; i < 2; i++)
     r.per_update[i] = updates ? (double)r.fsyncs[i] / (double)updates : 0;
-  clean(dir, sides);
+  clean(dir);
   return r;
 }
 
 /* --- Results ----------------------------------------------------------------------------------------- */
 
 static const char *group_name(uint32_t group, char text[16]) {
-  if (group == ALL)
-    strcpy(text, "all");
-  else
-    snprintf(text, 16, "%u", group);
+  if (group == ALL) return "all";
+  snprintf(text, 16, "%u", group);
   return text;
 }
 
+/* Twice, as other work on the machine may spoil one run. */
 static result sweep(options *o) {
-  result best = {.rate = 0};
-  uint32_t best_group = SWEEP[0];
+  result best = {.rate = -1};
+  const size_t sizes = sizeof SWEEP / sizeof SWEEP[0];
+  uint32_t best_group = 0;
   char text[16];
-  for (size_t i = 0; i < sizeof SWEEP / sizeof SWEEP[0]; i++) {
+  for (size_t i = 0; i < 2 * sizes; i++) {
     /* A group never holds more than one update of each channel. */
-    if (i > 0 && SWEEP[i - 1] >= o->channels) break;
-    o->group = SWEEP[i];
+    if (i % sizes > 0 && SWEEP[i % sizes - 1] >= o->channels) continue;
+    o->group = SWEEP[i % sizes];
     result r = measure(*o);
     printf("bench: limit.%uch.group_%s = %.0f updates/s\n", o->channels, group_name(o->group, text), r.rate);
     fflush(stdout);

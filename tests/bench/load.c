@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #define ID_LEN 66 /* 0x and 32 bytes */
+#define HEAD_MAX 400
 #define PAYMENT_MAX 200
 #define REPLY_MAX 600 /* for each payment, and once for the headers */
 
@@ -36,7 +37,7 @@ typedef struct connection {
   bool busy;
   uint32_t first, n; /* its channels */
   double sent_at;
-  char *request, *reply;
+  char *reply;
   size_t reply_len;
 } connection;
 
@@ -46,6 +47,7 @@ typedef struct load {
   struct sockaddr_in address;
   char (*channels)[ID_LEN + 1];
   connection *connections;
+  char *request, *replies; /* room for one request, and for a reply on each connection */
   uint32_t n_connections, busy, alive;
   int epoll;
   uint64_t next_id, settled, failed;
@@ -143,12 +145,15 @@ static void read_address(load *l) {
 
 /* --- Connections ------------------------------------------------------------------------------------- */
 
+static size_t reply_room(const load *l) {
+  return (size_t)REPLY_MAX * (l->o.per_request + 1);
+}
+
 static void connect_one(load *l, uint32_t i) {
   connection *c = &l->connections[i];
   c->first = i * l->o.per_request;
   c->n = l->o.count - c->first < l->o.per_request ? l->o.count - c->first : l->o.per_request;
-  c->request = must(malloc(PAYMENT_MAX * (c->n + 2)));
-  c->reply = must(malloc(REPLY_MAX * (c->n + 1)));
+  c->reply = l->replies + i * reply_room(l);
   c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&l->address, sizeof l->address) != 0)
     die("%s: %s", l->o.api, strerror(errno));
@@ -177,7 +182,7 @@ static size_t put_payments(load *l, const connection *c, char *out) {
 
 /* The body is written first, behind room for the headers that need its length. */
 static void send_request(load *l, connection *c) {
-  char *body = c->request + 2 * PAYMENT_MAX - 40, head[2 * PAYMENT_MAX];
+  char *body = l->request + HEAD_MAX, head[HEAD_MAX];
   size_t len = (size_t)sprintf(body, "{\"wait_ms\":60000,\"payments\":[");
   len += put_payments(l, c, body + len);
   len += (size_t)sprintf(body + len, "]}");
@@ -185,7 +190,7 @@ static void send_request(load *l, connection *c) {
                           "POST /v1/payments HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %s\r\n"
                           "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
                           l->token, len);
-  if (head_len > body - c->request) die("the token is too long");
+  if (head_len > HEAD_MAX) die("the token is too long");
   memcpy(body - head_len, head, (size_t)head_len);
   c->reply_len = 0;
   c->sent_at = now();
@@ -236,7 +241,7 @@ static void finish_request(load *l, connection *c) {
 
 /* True once the reply is whole. */
 static bool receive(load *l, connection *c) {
-  size_t room = (size_t)REPLY_MAX * (c->n + 1) - 1 - c->reply_len;
+  size_t room = reply_room(l) - 1 - c->reply_len;
   ssize_t n = recv(c->fd, c->reply + c->reply_len, room, 0);
   if (n <= 0) {
     lose(l, c);
@@ -245,7 +250,7 @@ static bool receive(load *l, connection *c) {
   c->reply_len += (size_t)n;
   c->reply[c->reply_len] = '\0';
   size_t whole = whole_length(c);
-  if (whole >= (size_t)REPLY_MAX * (c->n + 1)) die("a reply is too long: %s", c->reply);
+  if (whole >= reply_room(l)) die("a reply is too long: %s", c->reply);
   if (whole == 0 || c->reply_len < whole) return false;
   finish_request(l, c);
   return true;
@@ -283,13 +288,16 @@ static void report(load *l) {
 }
 
 int main(int argc, char **argv) {
-  load l = {.o = parse(argc, argv)};
+  static load l; /* everything in it lives until the end */
+  l.o = parse(argc, argv);
   read_token(&l);
   read_channels(&l);
   read_address(&l);
   l.epoll = epoll_create1(EPOLL_CLOEXEC);
   l.n_connections = (l.o.count + l.o.per_request - 1) / l.o.per_request;
   l.connections = must(calloc(l.n_connections, sizeof *l.connections));
+  l.request = must(malloc(HEAD_MAX + PAYMENT_MAX * ((size_t)l.o.per_request + 1)));
+  l.replies = must(malloc(l.n_connections * reply_room(&l)));
   for (uint32_t i = 0; i < l.n_connections; i++)
     connect_one(&l, i);
   pay_until(&l, now() + l.o.warm);

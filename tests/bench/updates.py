@@ -10,6 +10,7 @@ the median of the pairs. The load generator shares the processors with the daemo
 import argparse
 import os
 import shutil
+import socket
 import sqlite3
 import statistics
 import subprocess
@@ -20,6 +21,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 SETTLED = 2  # payment.status
 WARM = 1  # seconds
+DEPOSIT = 10**8
 
 
 def arguments():
@@ -29,14 +31,15 @@ def arguments():
     parser.add_argument("--pairs", default=5, type=int)
     parser.add_argument("--seconds", default=3, type=int)
     parser.add_argument("--dir", default="/var/tmp", help="a folder on a disk")
-    parser.add_argument("--per-request", default=0, type=int, help="payments in a request (default: 1 for up to 64 channels, else 4)")
+    parser.add_argument("--per-request", default=0, type=int,
+                        help="payments in a request (default: 1 for up to 64 channels, else 4)")
     return parser.parse_args()
 
 
 ARGS = arguments()
 os.environ["BUILD_DIR"] = ARGS.build
 sys.path.insert(0, os.path.join(HERE, "..", "e2e"))
-from daemon import World, open_channel, until  # noqa: E402
+from daemon import World, until  # noqa: E402
 
 TOOLS = os.path.join(os.path.abspath(ARGS.build), "tests")
 
@@ -63,7 +66,6 @@ def limit(channels, seconds, group):
 
 
 def free_port():
-    import socket
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
@@ -86,16 +88,24 @@ class Pair:
             node.start()
             self.nodes.append(node)
         self.payer, self.merchant = self.nodes
-        self.payer.fund(channels * 10**9)
+        self.payer.fund(channels * 2 * DEPOSIT)
         self.payer.connect(self.merchant)
         self.list = os.path.join(world.folder, "channels")
         with open(self.list, "w") as file:
             for _ in range(channels):
-                file.write(open_channel(self.payer, self.merchant, 10**8) + "\n")
+                opened = self.payer.post("/v1/channels", {"peer": self.merchant.id, "deposit": str(DEPOSIT)})
+                file.write(opened["id"] + "\n")
+        until("the deposits", lambda: self.all(lambda c: c["phase"] == "open" and self.funded(c)))
         self.saved = os.path.join(world.folder, "saved")
         for node in self.nodes:
             node.stop()
             shutil.copytree(node.dir, os.path.join(self.saved, node.name))
+
+    def all(self, test):
+        return all(test(c) for node in self.nodes for c in node.get("/v1/channels")["channels"])
+
+    def funded(self, channel):
+        return str(DEPOSIT) in channel["contributions"].values()
 
     def start(self):
         for node in self.nodes:
@@ -104,8 +114,7 @@ class Pair:
         for node in reversed(self.nodes):
             node.start()
         self.payer.connect(self.merchant)
-        until("the channels to be in step",
-              lambda: all(c["synced"] for node in self.nodes for c in node.get("/v1/channels")["channels"]))
+        until("the channels to be in step", lambda: self.all(lambda c: c["synced"]))
 
 
 def updates(node, incoming):
