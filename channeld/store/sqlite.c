@@ -172,7 +172,7 @@ static ch_err start(store *s, const cd_store_config *cfg, char *why, size_t why_
   s->readers = cd_readers_new(cfg->path, cfg->vfs);
   s->gather = cd_gather_new(cfg->vfs);
   if (!s->readers || !s->gather) return cd_db_why(CH_ERR_NO_MEMORY, why, why_len, "%s", ch_err_text(CH_ERR_NO_MEMORY));
-  sqlite3 *db;
+  sqlite3 *db = NULL;
   ch_err err = open_database(&db, cfg, cd_gather_name(s->gather), why, why_len);
   return err ? err : cd_committer_start(&s->committer, db, cfg, why, why_len);
 }
