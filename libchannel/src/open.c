@@ -194,3 +194,51 @@ ch_err on_open_confirm(step *s, const ch_msg *m) {
   set_cause(s, "the opener confirmed");
   return on_link_up(s);
 }
+
+/* --- The static backup ---------------------------------------------------------------------------- */
+
+void ch_channel_origin(const ch_channel *c, ch_origin *out) {
+  *out = (ch_origin){.chain = c->chain,
+                     .params = c->params,
+                     .nonce = {c->nonce[0], c->nonce[1]},
+                     .salt = c->salt,
+                     .peer = c->peer,
+                     .side = c->me,
+                     .deposit = {c->deposit[0], c->deposit[1]},
+                     .created = c->created};
+}
+
+/* The keys and secrets that the origin names must be those that the signer derives. */
+static ch_err restore(ch_channel *c, const ch_origin *o, const ch_signer *signer) {
+  ch_pubkey mine;
+  ch_addr address;
+  ch_err err = signer->channel_key(signer->ctx, &mine, &o->nonce[c->me]);
+  if (!err) err = ch_address_of(&address, &mine);
+  if (err) return err;
+  if (!ch_addr_eq(&address, &o->params.signer[c->me])) return CH_ERR_KEY;
+  err = derive_secrets(c, signer);
+  if (err) return err == CH_ERR_TERMS ? CH_ERR_ARGUMENT : err;
+  if (!ch_hash_eq(&c->salt, &o->salt)) return CH_ERR_KEY;
+  return ch_hash_eq(&c->params.tag, &o->params.tag) ? CH_OK : CH_ERR_ARGUMENT;
+}
+
+ch_err ch_channel_restore(ch_channel **out, const ch_origin *o, const ch_signer *signer) {
+  static const char reason[] = "restored from the backup: its states are lost here, the peer has them";
+  *out = NULL;
+  if (o->side > 1) return CH_ERR_ARGUMENT;
+  ch_channel *c = channel_new(&(ch_env){.now = o->created}, &o->peer, o->side, &o->chain);
+  if (!c) return CH_ERR_NO_MEMORY;
+  c->params = o->params;
+  memcpy(c->nonce, o->nonce, sizeof c->nonce);
+  memcpy(c->deposit, o->deposit, sizeof c->deposit);
+  ch_err err = restore(c, o, signer);
+  if (err) {
+    ch_channel_free(c);
+    return err;
+  }
+  c->link.up = false;
+  c->agreed = c->heard = c->frozen = true;
+  memcpy(c->freeze_reason, reason, sizeof reason);
+  *out = c;
+  return CH_OK;
+}

@@ -219,6 +219,26 @@ CH_API ch_err ch_channel_encode(const ch_channel *c, uint8_t **out, size_t *len)
 CH_API ch_err ch_channel_decode(ch_channel **out, const uint8_t *in, size_t len, const ch_op *queue,
                                 size_t n_queue) CH_MUST_CHECK;
 
+/* --- The static backup --------------------------------------------------------------------------- */
+
+/* What is fixed when a channel is opened: together with the seed enough to find it again, and to leave it with the
+ * peer's help. `salt` is secret until a challenge reveals it. */
+typedef struct ch_origin {
+  ch_chain chain;
+  ch_params params;
+  ch_hash nonce[2];
+  ch_hash salt;
+  ch_pubkey peer;
+  uint8_t side; /* mine */
+  ch_amount deposit[2];
+  uint64_t created;
+} ch_origin;
+CH_API void ch_channel_origin(const ch_channel *c, ch_origin *out);
+
+/* A channel of which only its origin is left: frozen, without any state. *out is for ch_channel_encode. CH_ERR_KEY if
+ * it is not of this signer's keys, CH_ERR_ARGUMENT if the origin contradicts itself. */
+CH_API ch_err ch_channel_restore(ch_channel **out, const ch_origin *origin, const ch_signer *signer) CH_MUST_CHECK;
+
 /* --- Looking at a channel ------------------------------------------------------------------------ */
 
 /* What the channel waits for: X(SYMBOL, "name", "sentence"). */
