@@ -274,6 +274,7 @@ void cd_config_help(FILE *to) {
   fputs("usage: channeld [FLAG...]        runs the daemon\n"
         "       channeld init             makes a data directory with new keys, or with those of recovery words\n"
         "       channeld passphrase       changes the passphrase of the seed\n"
+        "       channeld backup show      lists the channels of a backup\n"
         "Each command says more with --help.\n\nflags:\n",
         to);
   for (size_t i = 0; i < N_SETTINGS; i++) {

@@ -9,6 +9,7 @@
 #include "config.h"
 #include "datadir.h"
 #include "options.h"
+#include "restore.h"
 #include "seed.h"
 #include "store/lock.h"
 #include "terminal.h"
@@ -23,6 +24,7 @@ typedef struct options {
   bool yes;     /* nobody is there to confirm new words */
   bool plain;   /* the seed is not to be encrypted */
   bool help;
+  const char *backup; /* NULL: none */
   cd_passphrase_source passphrase;
 } options;
 
@@ -38,6 +40,7 @@ static void print_help(FILE *to) {
       "       channeld init --words [FLAG...]    the keys of words that you have; they are read from standard input\n"
       "\n"
       "  --dir DIR               the data directory to make (default ~/.channeld)\n"
+      "  --backup FILE           with --words: also the channels of this backup, frozen, to ask their peers\n"
       "  --number 12|24          so many new words (default 12)\n"
       "  --yes                   do not ask the new words back: for scripts\n"
       "  --passphrase-file FILE  encrypt the seed with the first line of FILE, which others must not be able to read\n"
@@ -53,6 +56,7 @@ static bool parse(options *o, int argc, char **argv, const cd_passphrase *given,
   const cd_option list[] = {
       {"--dir", &dir, NULL},
       {"--number", &number, NULL},
+      {"--backup", &o->backup, NULL},
       {"--words", NULL, &o->restore},
       {"--yes", NULL, &o->yes},
       {"--passphrase-file", &o->passphrase.file, NULL},
@@ -64,6 +68,10 @@ static bool parse(options *o, int argc, char **argv, const cd_passphrase *given,
     return false;
   if (strcmp(number, "12") != 0 && strcmp(number, "24") != 0) {
     snprintf(why, WHY_LEN, "--number is 12 or 24.");
+    return false;
+  }
+  if (o->backup != NULL && !o->restore) {
+    snprintf(why, WHY_LEN, "--backup goes with --words: new keys cannot open it.");
     return false;
   }
   o->number = number[0] == '1' ? 12 : 24;
@@ -108,7 +116,12 @@ static bool make_seed(const options *o, secrets *s, const cd_passphrase *p, char
     snprintf(why, WHY_LEN, "%s", ch_err_text(err));
     return false;
   }
-  return cd_seed_write(o->dir, s->seed, p, why, WHY_LEN) && show_identity(s->seed, why);
+  /* The seed comes last: with it the directory is complete. */
+  size_t n = 0;
+  if (o->backup != NULL && !cd_restore(o->dir, s->seed, o->backup, &n, why, WHY_LEN)) return false;
+  if (!cd_seed_write(o->dir, s->seed, p, why, WHY_LEN)) return false;
+  if (o->backup != NULL) printf("%zu channels are restored; they are frozen until their peers have been asked.\n", n);
+  return show_identity(s->seed, why);
 }
 
 /* What can be refused is refused before anybody writes words down. */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "backup_show.h"
 #include "channel/signer.h"
 #include "datadir.h"
 #include "harden.h"
@@ -209,6 +210,7 @@ static int command(const char *name, int argc, char **argv, cd_passphrase *given
   int (*run_command)(int, char **, const cd_passphrase *) = NULL;
   if (strcmp(name, "init") == 0) run_command = cd_init;
   if (strcmp(name, "passphrase") == 0) run_command = cd_rekey;
+  if (strcmp(name, "backup") == 0) run_command = cd_backup_command;
   if (run_command == NULL) return run(argc, argv, given);
   int status = run_command(argc - 1, argv + 1, given);
   sodium_free(given);

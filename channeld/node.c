@@ -8,6 +8,7 @@
 #include "chan.h"
 #include "contacts.h"
 #include "json.h"
+#include "keeper.h"
 #include "sender.h"
 
 void cd_node_env(cd_node *n, ch_env *out) {
@@ -118,6 +119,8 @@ bool cd_node_init(cd_node *n, char *why, size_t why_len) {
 
 bool cd_node_start(cd_node *n, char *why, size_t why_len) {
   if (fail(load(n), "The channels cannot be loaded", why, why_len)) return false;
+  n->keeper = cd_keeper_start(n, why, why_len);
+  if (n->keeper == NULL) return false;
   watch_all(n);
   if (!start_threads(n)) {
     snprintf(why, why_len, "No threads can be started; look at the machine's limits.");
@@ -148,7 +151,9 @@ void cd_node_stop(cd_node *n) {
   drain(n);
   for (unsigned i = 0; i < n->n_workers; i++)
     cd_worker_answer_all(&n->workers[i]);
+  cd_keeper_stop(n->keeper); /* what was to be opened goes to its owner, or fails */
   drain(n);
+  n->keeper = NULL;
   cd_sender_stop(n->sender);
   n->sender = NULL;
 }

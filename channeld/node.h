@@ -16,6 +16,7 @@
 
 struct cd_worker;
 struct cd_sender;
+struct cd_keeper;
 
 typedef struct cd_node {
   cd_config config;
@@ -39,7 +40,8 @@ typedef struct cd_node {
   struct cd_worker *workers;
   unsigned n_workers;
   struct cd_sender *sender;
-  atomic_uint connected; /* peers */
+  struct cd_keeper *keeper; /* of the static backup */
+  atomic_uint connected;    /* peers */
   atomic_bool stopping;
   bool running; /* the workers' threads are */
 } cd_node;

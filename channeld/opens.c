@@ -6,6 +6,7 @@
 #include "chan.h"
 #include "cmd_channel.h"
 #include "json.h"
+#include "keeper.h"
 
 #define MAX_ASKED 256
 
@@ -109,9 +110,9 @@ void cd_opens_ask(cd_worker *w, const ch_terms *terms, uint64_t wait_ms, cd_repl
 
 /* --- A channel comes to be ----------------------------------------------------------------------- */
 
-/* A new channel on its way to its owner. */
+/* A new channel on its way into the backup, then to its owner. */
 typedef struct birth {
-  cd_mail mail;
+  cd_keep keep;
   ch_channel *state;
   ch_effects fx;
   cd_conn conn;
@@ -131,9 +132,28 @@ static void born(cd_worker *w, void *arg, bool ok) {
   free(b);
 }
 
-static void adopt(void *self, cd_mail *mail) {
-  cd_worker *w = self;
-  birth *b = (birth *)(void *)mail;
+/* Not in the backup, so not opened: nothing of it has left. */
+static void not_kept(cd_worker *w, birth *b) {
+  cd_remote *r = cd_table_get(&w->links, &b->conn);
+  if (b->wanted) {
+    cd_reply_fail(b->reply, CD_UNAVAILABLE, "backup_failed", "Look at the log and at the disk, then try again.",
+                  "The backup cannot be written, so nothing was opened and nothing was deposited.");
+  } else if (r != NULL) {
+    cd_remote_tell(w, r, &b->keep.origin.nonce[0], CH_ERR_TERMS, "this node cannot keep a new channel now");
+  }
+  cd_directory_remove(&w->node->directory, &b->id);
+  ch_effects_clear(&b->fx);
+  ch_channel_free(b->state);
+  free(b);
+}
+
+static void adopt(cd_worker *w, cd_keep *keep, bool kept) {
+  birth *b = (birth *)(void *)keep;
+  ch_wipe(&keep->origin.salt, sizeof keep->origin.salt);
+  if (!kept) {
+    not_kept(w, b);
+    return;
+  }
   if (cd_chan_adopt(w, b->state, &b->fx, b->conn, born, b)) return;
   if (b->wanted) cd_reply_err(b->reply, CH_ERR_NO_MEMORY);
   free(b);
@@ -158,13 +178,16 @@ static void give_birth(cd_worker *w, ch_channel *state, ch_effects *fx, cd_conn 
     ch_channel_free(state);
     return;
   }
-  *b = (birth){.mail.run = adopt, .state = state, .fx = *fx, .conn = conn, .id = *ch_channel_id_of(state)};
+  *b = (birth){.state = state, .fx = *fx, .conn = conn, .id = *ch_channel_id_of(state)};
+  b->keep.then = adopt;
+  b->keep.owner = cd_node_owner(w->node, &b->id);
+  ch_channel_origin(state, &b->keep.origin);
   if (reply != NULL) {
     b->wanted = true;
     b->reply = *reply;
   }
   announce(w, state);
-  cd_worker_post(cd_node_owner(w->node, &b->id), &b->mail);
+  cd_keeper_add(w->node->keeper, &b->keep);
 }
 
 void cd_opens_accept(cd_worker *w, cd_remote *r, const ch_msg *msg) {
