@@ -1,12 +1,13 @@
 /* How many co-signed updates a second this machine allows: two processes that do what an update takes, and nothing
  * else.
  *
- *   limit_updates [--channels N] [--seconds S] [--group G|all|sweep] [--threads T] [--dir DIR]
+ *   limit_updates [--channels N] [--seconds S] [--group G|G,full|sweep] [--threads T] [--dir DIR]
  *
  * It links neither the library nor the daemon. For each update of a channel the payer signs the next version, stores it
  * with a pending payment, flushes and sends a frame; the payee recovers the signer, signs, stores both, flushes and
  * answers; the payer recovers the answer's signer, stores it with the payment settled and flushes. Then the channel's
- * next update begins. A flush serves at most G updates; `sweep` tries several G and reports the best.
+ * next update begins. A flush serves at most G updates, a number or `all`, and begins when the last one has ended; with
+ * `full` it also waits for G updates while there are signatures to make. `sweep` tries several and reports the best.
  *
  * Both processes are killed at the end of the measured time. What counts is what is then in both databases. */
 #include <errno.h>
@@ -37,7 +38,9 @@ static const uint32_t SWEEP[] = {1, 4, 8, 16, 32, 64, ALL};
 static const char *const NAMES[2] = {"payee", "payer"}; /* by side_config.payer */
 
 typedef struct options {
-  uint32_t channels, group, threads; /* group 0: sweep */
+  uint32_t channels, threads;
+  uint32_t group; /* 0: sweep */
+  bool full;
   double seconds;
   const char *dir;
   const char *side; /* NULL in the parent */
@@ -82,9 +85,23 @@ static uint32_t number(const char *text, const char *what, unsigned long most) {
   return (uint32_t)n;
 }
 
-static uint32_t group_size(const char *text) {
-  if (strcmp(text, "sweep") == 0) return 0;
-  return strcmp(text, "all") == 0 ? ALL : number(text, "group", 1000000);
+static void set_group(options *o, const char *text) {
+  char size[16];
+  const char *comma = strchr(text, ',');
+  o->full = comma && strcmp(comma, ",full") == 0;
+  if (comma && !o->full) die("--group can end with ,full but not with '%s'", comma);
+  snprintf(size, sizeof size, "%.*s", comma ? (int)(comma - text) : 15, text);
+  if (strcmp(size, "sweep") == 0)
+    o->group = 0;
+  else
+    o->group = strcmp(size, "all") == 0 ? ALL : number(size, "group", 1000000);
+}
+
+static const char *group_text(const options *o, char text[32]) {
+  char size[16];
+  snprintf(size, sizeof size, "%u", o->group);
+  snprintf(text, 32, "%s%s", o->group == ALL ? "all" : size, o->full ? ",full" : "");
+  return text;
 }
 
 static options parse(int argc, char **argv) {
@@ -104,7 +121,7 @@ static options parse(int argc, char **argv) {
     switch (c) {
     case 'c': o.channels = number(optarg, "channels", 100000); break;
     case 's': o.seconds = number(optarg, "seconds", 3600); break;
-    case 'g': o.group = group_size(optarg); break;
+    case 'g': set_group(&o, optarg); break;
     case 't': o.threads = number(optarg, "threads", 64); break;
     case 'd': o.dir = optarg; break;
     case 'S': o.side = optarg; break;
@@ -138,15 +155,14 @@ static const _Atomic uint64_t *map_counter(const char *path) {
 
 /* The program again, as one side. */
 __attribute__((noreturn)) static void become_side(const options *o, bool payer, const child *c, int socket) {
-  char channels[16], group[16], threads[16], port[16];
+  char channels[16], group[32], threads[16], port[16];
   snprintf(channels, sizeof channels, "%u", o->channels);
-  snprintf(group, sizeof group, "%u", o->group == ALL ? 1000000 : o->group);
   snprintf(threads, sizeof threads, "%u", o->threads);
   snprintf(port, sizeof port, "%u", payer ? o->port : 1);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (dup2(socket, CHILD_SOCKET) < 0 || setenv("BENCH_FSYNCS", c->counter, 1) != 0) die("%s", strerror(errno));
   execl("/proc/self/exe", "limit_updates", "--side", NAMES[payer], "--db", c->db, "--channels", channels, "--group",
-        group, "--threads", threads, "--port", port, (char *)NULL);
+        group_text(o, group), "--threads", threads, "--port", port, (char *)NULL);
   die("the program cannot be started again: %s", strerror(errno));
 }
 
@@ -230,37 +246,32 @@ static result measure(options o) {
 
 /* --- Results ----------------------------------------------------------------------------------------- */
 
-static const char *group_name(uint32_t group, char text[16]) {
-  if (group == ALL) return "all";
-  snprintf(text, 16, "%u", group);
-  return text;
-}
-
-/* Twice, as other work on the machine may spoil one run. */
 static result sweep(options *o) {
   result best = {.rate = -1};
   const size_t sizes = sizeof SWEEP / sizeof SWEEP[0];
-  uint32_t best_group = 0;
-  char text[16];
+  options best_of = *o;
+  char text[32];
   for (size_t i = 0; i < 2 * sizes; i++) {
     /* A group never holds more than one update of each channel. */
     if (i % sizes > 0 && SWEEP[i % sizes - 1] >= o->channels) continue;
     o->group = SWEEP[i % sizes];
+    o->full = i >= sizes;
+    if (o->full && o->group == 1) continue; /* no difference */
     result r = measure(*o);
-    printf("bench: limit.%uch.group_%s = %.0f updates/s\n", o->channels, group_name(o->group, text), r.rate);
+    printf("bench: limit.%uch.group_%s = %.0f updates/s\n", o->channels, group_text(o, text), r.rate);
     fflush(stdout);
     if (r.rate <= best.rate) continue;
     best = r;
-    best_group = o->group;
+    best_of = *o;
   }
-  o->group = best_group;
+  *o = best_of;
   return best;
 }
 
 static void report(const options *o, const result *r) {
-  char text[16];
+  char text[32];
   printf("bench: limit.%uch = %.0f updates/s\n", o->channels, r->rate);
-  printf("bench: limit.%uch.group = %s\n", o->channels, group_name(o->group, text));
+  printf("bench: limit.%uch.group = %s\n", o->channels, group_text(o, text));
   for (int i = 1; i >= 0; i--) {
     printf("bench: limit.%uch.fsyncs.%s = %llu (%.3f an update)\n", o->channels, NAMES[i],
            (unsigned long long)r->fsyncs[i], r->per_update[i]);
@@ -275,6 +286,7 @@ int main(int argc, char **argv) {
                             .channels = o.channels,
                             .threads = o.threads,
                             .group = o.group,
+                            .full = o.full,
                             .path = o.db,
                             .port = o.port,
                             .parent = CHILD_SOCKET});

@@ -138,6 +138,13 @@ def spent(process):
     return time.clock_gettime((~process.pid << 3) | 2)
 
 
+def busy():
+    """Processor seconds of the whole machine: what is neither ours nor idle spoils the figures."""
+    with open("/proc/stat") as file:
+        user, nice, system, idle, wait, *rest = (int(n) for n in file.readline().split()[1:9])
+    return (user + nice + system + sum(rest)) / os.sysconf("SC_CLK_TCK")
+
+
 def flushes(node):
     with open(node.counter, "rb") as file:
         return int.from_bytes(file.read(8), sys.byteorder)
@@ -155,12 +162,14 @@ def product(pair, channels, seconds):
     before = both(pair)
     processes = {"payer": pair.payer.process, "merchant": pair.merchant.process, "load": load}
     cpu = {name: spent(process) for name, process in processes.items()}
+    machine = busy()
     fsyncs = sum(flushes(node) for node in pair.nodes)
     started = time.monotonic()
     load.stdin.write("\n")
     load.stdin.flush()
     time.sleep(seconds)
     cpu = {name: spent(process) - cpu[name] for name, process in processes.items()}
+    cpu["others"] = max(0, busy() - machine - sum(cpu.values()))
     fsyncs = sum(flushes(node) for node in pair.nodes) - fsyncs
     for node in pair.nodes:
         node.process.kill()
@@ -190,7 +199,7 @@ def compare(pair, channels):
     show(f"limit.{name}", rates, f"updates/s, groups of {group}")
     show(f"ratio.{name}", [run["rate"] / most for run, most in zip(products, rates)], "of the limit", 2)
     show(f"fsyncs.per_update.{name}", [run["fsyncs"] for run in products], "both sides", 2)
-    for side in ("payer", "merchant", "load"):
+    for side in ("payer", "merchant", "load", "others"):
         show(f"cpu.{name}.{side}", [run["cpu"][side] for run in products], f"s of {ARGS.seconds} s", 2)
     for side in ("payer", "payee"):
         show(f"cpu.limit.{name}.{side}", [float(run[f"cpu.{side}"]) for run in limits], f"s of {ARGS.seconds} s", 2)

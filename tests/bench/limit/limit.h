@@ -80,6 +80,7 @@ typedef struct side_config {
   bool payer;
   uint32_t channels, threads;
   uint32_t group;   /* units in a commit, at most */
+  bool full;        /* a commit waits for so many while there are signatures to make */
   const char *path; /* of its database */
   uint16_t port;    /* the payer dials it */
   int parent;       /* socket: the side sends its port once it is ready and starts on a byte */

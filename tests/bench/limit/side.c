@@ -58,7 +58,8 @@ static void push_all(queue *q, queue *from) {
 /* --- What there is to do --------------------------------------------------------------------------- */
 
 static bool can_commit(const side *s) {
-  return !s->committing && s->ready.n > 0 && (s->ready.n >= s->cfg->group || !s->jobs.head);
+  if (s->committing || s->ready.n == 0) return false;
+  return !s->cfg->full || s->ready.n >= s->cfg->group || !s->jobs.head;
 }
 
 /* Another thread helps if this one leaves something undone. A lone channel never does. Locked. */
