@@ -334,11 +334,12 @@ bool cd_chan_adopt(cd_worker *w, ch_channel *state, ch_effects *fx, cd_conn conn
 }
 
 /* Decodes a stored channel with its pending payments, and tells the signer what it has signed. */
-static ch_err decode(cd_worker *w, const ch_hash *id, const uint8_t *record, size_t len, ch_channel **out) {
+static ch_err decode(cd_worker *w, const ch_hash *id, const uint8_t *record, size_t len, bool has_pending,
+                     ch_channel **out) {
   cd_store *store = &w->node->store;
   ch_op *ops = NULL;
   size_t n = 0;
-  ch_err err = store->ops->pending(store->ctx, id, &ops, &n);
+  ch_err err = has_pending ? store->ops->pending(store->ctx, id, &ops, &n) : CH_OK;
   if (err == CH_OK) err = ch_channel_decode(out, record, len, ops, n);
   free(ops);
   if (err != CH_OK) return err;
@@ -346,7 +347,8 @@ static ch_err decode(cd_worker *w, const ch_hash *id, const uint8_t *record, siz
   ch_info info;
   cd_node_env(w->node, &env);
   ch_channel_info(*out, &env, &info);
-  if (info.highest_signed != 0)
+  if (!ch_hash_eq(&info.id, id)) err = CH_ERR_FORMAT;
+  if (err == CH_OK && info.highest_signed != 0)
     err = ch_keyring_remember(w->keys, id, info.epoch, info.highest_signed, &info.highest_digest);
   if (err != CH_OK) {
     ch_channel_free(*out);
@@ -355,9 +357,9 @@ static ch_err decode(cd_worker *w, const ch_hash *id, const uint8_t *record, siz
   return err;
 }
 
-bool cd_chan_load(cd_worker *w, const ch_hash *id, const uint8_t *record, size_t len) {
+bool cd_chan_load(cd_worker *w, const ch_hash *id, const uint8_t *record, size_t len, bool has_pending) {
   ch_channel *state = NULL;
-  ch_err err = decode(w, id, record, len, &state);
+  ch_err err = decode(w, id, record, len, has_pending, &state);
   ch_pubkey nobody = {0};
   cd_chan *c = enter(w, id, state == NULL ? &nobody : ch_channel_peer(state));
   if (c == NULL) {
@@ -384,7 +386,7 @@ static bool reload(cd_worker *w, cd_chan *c) {
   c->look = true; /* the step that was lost may have been the chain's */
   ch_err err = store->ops->channel(store->ctx, &c->id, &record, &len);
   if (err == CH_ERR_UNKNOWN_CHANNEL) return false;
-  if (err == CH_OK) err = decode(w, &c->id, record, len, &c->state);
+  if (err == CH_OK) err = decode(w, &c->id, record, len, true, &c->state);
   free(record);
   if (err != CH_OK) {
     quarantine(w, c, err);

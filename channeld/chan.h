@@ -32,8 +32,9 @@ typedef void (*cd_then)(cd_worker *w, void *arg, bool ok);
 
 cd_chan *cd_chan_get(cd_worker *w, const ch_hash *id);
 
-/* At start: takes a stored channel. On failure the channel is there, in quarantine. */
-bool cd_chan_load(cd_worker *w, const ch_hash *id, const uint8_t *record, size_t len);
+/* At start: takes a stored channel; `has_pending` tells whether payments of it are pending. If the record cannot be
+ * read the channel is there, in quarantine. False if memory is out. */
+bool cd_chan_load(cd_worker *w, const ch_hash *id, const uint8_t *record, size_t len, bool has_pending);
 
 /* A channel that was just opened over `conn`, with the effects of its first step. Takes `state` and `fx` in any case.
  * False if memory is out; then `then` is not called. */

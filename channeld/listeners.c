@@ -10,7 +10,11 @@
 /* The channel id's place in a message: after the type, field 1, 32 bytes (proto/peer.proto). Whether it really is one
  * is seen when the worker decodes the message; a wrong guess finds no channel there. */
 #define ID_AT 4
-#define TYPE_LEN 2
+
+/* When the node stops, what is still in a mailbox is dropped: the peers and the chain say it again next time. */
+static bool is_stopping(const cd_worker *w) {
+  return atomic_load(&w->node->stopping);
+}
 
 /* --- The transport -------------------------------------------------------------------------------- */
 
@@ -97,7 +101,7 @@ typedef struct message_mail {
 static void run_message(void *self, cd_mail *mail) {
   cd_worker *w = self;
   message_mail *m = (message_mail *)(void *)mail;
-  cd_remote_message(w, m->conn, m->bytes, m->len);
+  if (!is_stopping(w)) cd_remote_message(w, m->conn, m->bytes, m->len);
   if (m->paused) w->node->net.ops->resume(w->node->net.ctx, m->conn);
   free(m->bytes);
   free(m);
@@ -143,7 +147,7 @@ typedef struct view_mail {
 static void run_view(void *self, cd_mail *mail) {
   cd_worker *w = self;
   view_mail *m = (view_mail *)(void *)mail;
-  cd_chan *c = cd_chan_get(w, &m->id);
+  cd_chan *c = is_stopping(w) ? NULL : cd_chan_get(w, &m->id);
   if (c != NULL) cd_chan_view(w, c, &m->view);
   free(m);
 }
@@ -164,7 +168,7 @@ static void run_tick(void *self, cd_mail *mail) {
   free(mail);
   atomic_store(&w->ticking, false);
   size_t i = 0;
-  for (cd_chan *c; (c = cd_table_next(&w->channels, &i)) != NULL;)
+  for (cd_chan *c; !is_stopping(w) && (c = cd_table_next(&w->channels, &i)) != NULL;)
     cd_chan_tick(w, c);
 }
 

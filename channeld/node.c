@@ -57,9 +57,41 @@ static ch_err make_workers(cd_node *n) {
   return CH_OK;
 }
 
+/* Loading: the channels that have pending payments are few, so they are found first. */
+typedef struct loading {
+  cd_node *node;
+  cd_table pending; /* ch_hash */
+  int64_t seq;      /* of the last payment seen */
+  bool failed;
+} loading;
+
+static bool note_pending(void *arg, const cd_payment *p) {
+  loading *l = arg;
+  l->seq = p->seq;
+  if (cd_table_get(&l->pending, &p->channel) != NULL) return true;
+  ch_hash *id = malloc(sizeof *id);
+  if (id != NULL) *id = p->channel;
+  l->failed = id == NULL || !cd_table_put(&l->pending, id);
+  if (l->failed) free(id);
+  return !l->failed;
+}
+
+static ch_err find_pending(loading *l) {
+  cd_store *store = &l->node->store;
+  cd_payment_filter f = {.direction = 1, .status = CH_PAYMENT_PENDING, .limit = 1000};
+  do {
+    f.after = l->seq;
+    ch_err err = store->ops->payments(store->ctx, &f, note_pending, l);
+    if (err != CH_OK || l->failed) return err == CH_OK ? CH_ERR_NO_MEMORY : err;
+  } while (l->seq > f.after);
+  return CH_OK;
+}
+
 static bool load_channel(void *arg, const ch_hash *id, const uint8_t *record, size_t len) {
-  cd_node *n = arg;
-  return cd_chan_load(cd_node_owner(n, id), id, record, len);
+  loading *l = arg;
+  bool has_pending = cd_table_get(&l->pending, id) != NULL;
+  l->failed = !cd_chan_load(cd_node_owner(l->node, id), id, record, len, has_pending);
+  return !l->failed;
 }
 
 static bool want_peer(void *arg, const ch_pubkey *node, const char *address) {
@@ -68,7 +100,15 @@ static bool want_peer(void *arg, const ch_pubkey *node, const char *address) {
 }
 
 static ch_err load(cd_node *n) {
-  ch_err err = n->store.ops->channels(n->store.ctx, load_channel, n);
+  loading l = {.node = n};
+  cd_table_init(&l.pending, 0, sizeof(ch_hash));
+  ch_err err = find_pending(&l);
+  if (err == CH_OK) err = n->store.ops->channels(n->store.ctx, load_channel, &l);
+  if (l.failed) err = CH_ERR_NO_MEMORY;
+  size_t i = 0;
+  for (ch_hash *id; (id = cd_table_next(&l.pending, &i)) != NULL;)
+    free(id);
+  cd_table_free(&l.pending);
   return err == CH_OK ? n->store.ops->peers(n->store.ctx, want_peer, &n->workers[0]) : err;
 }
 
