@@ -123,7 +123,8 @@ static ch_err account_ending(step *s) {
   ch_channel *c = s->c;
   if (c->accounted || phase_of(c) != CH_PHASE_CLOSED) return CH_OK;
   const ch_onchain *f = &c->view.final;
-  uint64_t executed = f->has_ended && f->ended.kind == CH_ADJ_SETTLED ? f->ended.version : 0;
+  bool settled = f->has_ended && f->ended.kind == CH_ADJ_SETTLED && f->ended.epoch == c->epoch;
+  uint64_t executed = settled ? f->ended.version : 0;
   for (size_t i = 0; i < c->n_out + c->n_queue; i++) {
     const ch_op *op = &c->ops[i];
     bool in = executed && op->version == executed;

@@ -218,9 +218,9 @@ static bool peer_sees(const ch_channel *c, ch_net net) {
 static ch_err fill_batch(step *s, size_t *taken, ch_net *net) {
   ch_channel *c = s->c;
   bool down = c->shutdown;
-  size_t n = 0;
-  while (n < CH_MAX_OPS && n < c->n_queue) {
-    const ch_op *op = &c->ops[n];
+  size_t n = 0, seen = 0;
+  for (; n < CH_MAX_OPS && seen < c->n_queue; seen++) {
+    const ch_op *op = &c->ops[seen];
     bool again = op->kind == CH_OP_SHUTDOWN && down;
     ch_net after;
     ch_err reason = op->kind == CH_OP_PAY && down ? CH_ERR_PHASE : apply_op(c->me, op, *net, &after);
@@ -228,14 +228,15 @@ static ch_err fill_batch(step *s, size_t *taken, ch_net *net) {
     if (reason || again) {
       ch_err err = fx_payment(s->fx, op, false, CH_PAYMENT_FAILED, c->epoch, 0, n, reason);
       if (err) return err;
-      queue_remove(c, n);
       continue;
     }
     if (op->kind == CH_OP_PAY && !peer_sees(c, after)) break;
     if (op->kind == CH_OP_SHUTDOWN) down = true;
     *net = after;
-    n++;
+    c->ops[n++] = *op;
   }
+  if (n < seen) memmove(c->ops + n, c->ops + seen, (c->n_queue - seen) * sizeof *c->ops);
+  c->n_queue -= seen - n;
   *taken = n;
   return CH_OK;
 }

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-/* --- The signer: raw keys, and a guard that ends the test ------------------------------------------- */
+/* --- The signer: raw keys, and a guard that ends the test --------------------------------------------- */
 
 static ch_err k_node_id(void *ctx, ch_pubkey *out) {
   *out = ((duo_side *)ctx)->node_id;
@@ -25,12 +25,14 @@ static ch_err k_channel_key(void *ctx, ch_pubkey *out, const ch_hash *nonce) {
   return ch_pubkey_of(out, &((duo_side *)ctx)->channel_key);
 }
 
-static void guard(duo_side *s, const ch_state *st, const ch_hash *digest) {
+static void guard(duo_side *s, const ch_state *st, ch_net net, const ch_hash *digest) {
   for (size_t i = 0; i < s->n_made; i++)
-    if (s->made[i].epoch == st->epoch && s->made[i].version == st->version)
+    if (s->made[i].epoch == st->epoch && s->made[i].version == st->version) {
       assert_memory_equal(&s->made[i].digest, digest, sizeof *digest);
+      return;
+    }
   assert_true(s->n_made < DUO_SIGNED);
-  s->made[s->n_made++] = (duo_signed){st->epoch, st->version, *digest};
+  s->made[s->n_made++] = (duo_signed){st->epoch, st->version, net, *digest};
 }
 
 static ch_err k_sign_state(void *ctx, ch_sig *out, const ch_sign_state *r) {
@@ -38,15 +40,18 @@ static ch_err k_sign_state(void *ctx, ch_sig *out, const ch_sign_state *r) {
   ch_hash domain, digest;
   ch_domain(&domain, &r->chain);
   ch_state_digest(&digest, &domain, &r->state);
-  guard(s, &r->state, &digest);
+  guard(s, &r->state, r->outcome.net, &digest);
   return ch_sign(out, &digest, &s->channel_key);
 }
 
 static ch_err k_sign_close(void *ctx, ch_sig *out, const ch_chain *chain, const ch_hash *nonce, const ch_close *c) {
   (void)nonce;
+  duo_side *s = ctx;
   ch_hash domain, digest;
   ch_domain(&domain, chain);
   ch_close_digest(&digest, &domain, c);
+  assert_true(s->n_closes < DUO_CLOSES);
+  s->closes[s->n_closes++] = *c;
   return ch_sign(out, &digest, &((duo_side *)ctx)->channel_key);
 }
 
@@ -64,7 +69,7 @@ ch_signer duo_signer(duo *d, int s) {
                      k_channel_key, k_sign_state, k_sign_close, k_sign_challenge};
 }
 
-/* --- What holds after every step --------------------------------------------------------------------- */
+/* --- What holds after every step ---------------------------------------------------------------------- */
 
 ch_env duo_env(const duo *d, int s) {
   return (ch_env){.now = d->now,
@@ -174,7 +179,7 @@ static void settle_step(duo *d, int s, ch_channel *next, const uint8_t *before, 
 ch_err duo_step(duo *d, int s, const ch_event *ev) {
   duo_side *me = &d->side[s];
   uint8_t *before, *after;
-  size_t len, after_len, made = me->n_made;
+  size_t len, after_len, made = me->n_made, closes = me->n_closes;
   assert_int_equal(ch_channel_encode(me->channel, &before, &len), CH_OK);
   ch_env env = duo_env(d, s);
   ch_signer signer = duo_signer(d, s);
@@ -185,6 +190,7 @@ ch_err duo_step(duo *d, int s, const ch_event *ev) {
   assert_int_not_equal(err, CH_ERR_DOUBLE_SIGN);
   if (err) {
     me->n_made = made;
+    me->n_closes = closes;
     assert_null(next);
     assert_int_equal(me->fx.n, 0);
     assert_false(me->fx.durable);
@@ -261,7 +267,7 @@ void duo_restart(duo *d, int s) {
   ch_keccak256(&d->side[s].instance, &d->side[s].instance, sizeof(ch_hash));
 }
 
-/* --- Opening --------------------------------------------------------------------------------------------- */
+/* --- Opening ------------------------------------------------------------------------------------------ */
 
 static void secret_of(ch_secret *out, uint8_t a, uint8_t b) {
   ch_hash h;
@@ -367,7 +373,7 @@ void duo_open(duo *d, uint64_t deposit0, uint64_t deposit1) {
   }
 }
 
-/* --- The chain ---------------------------------------------------------------------------------------------- */
+/* --- The chain ---------------------------------------------------------------------------------------- */
 
 ch_adj_revert duo_send_tx(duo *d, int sender, uint64_t value, const ch_tx *tx) {
   ch_adj_call call = {&d->chain, d->side[sender].address, ch_amount_of(value), d->head_time};
@@ -458,7 +464,7 @@ ch_tx duo_deposit_tx(const duo *d, int side, uint64_t amount) {
   return tx;
 }
 
-/* --- Forging --------------------------------------------------------------------------------------------------- */
+/* --- Forging ------------------------------------------------------------------------------------------ */
 
 ch_hash duo_outcome(const duo *d, uint64_t version, int64_t net) {
   ch_outcome o = {.net = ch_net_of(net)};
@@ -549,7 +555,7 @@ ch_msg duo_close_msg(const duo *d, int from, int64_t net, uint64_t valid_until) 
   return m;
 }
 
-/* --- Looking --------------------------------------------------------------------------------------------------- */
+/* --- Looking ------------------------------------------------------------------------------------------ */
 
 ch_info duo_info(const duo *d, int s) {
   ch_info info;

@@ -17,6 +17,7 @@
 
 #define DUO_OUTBOX 64
 #define DUO_SIGNED 256
+#define DUO_CLOSES 64
 #define DUO_ROWS 6000
 #define DUO_PERIOD 86400
 #define DUO_BOND 50
@@ -32,6 +33,7 @@ typedef struct duo_row {
 typedef struct duo_signed {
   uint16_t epoch;
   uint64_t version;
+  ch_net net;
   ch_hash digest;
 } duo_signed;
 
@@ -46,6 +48,8 @@ typedef struct duo_side {
   size_t n_out; /* sent, not delivered */
   duo_signed made[DUO_SIGNED];
   size_t n_made; /* state signatures */
+  ch_close closes[DUO_CLOSES];
+  size_t n_closes; /* Close signatures */
   duo_row *paid, *got;
   size_t n_paid, n_got;
 } duo_side;
@@ -69,7 +73,7 @@ void duo_agree(duo *d);
 void duo_open(duo *d, uint64_t deposit0, uint64_t deposit1);
 void duo_free(duo *d);
 
-/* --- Steps -------------------------------------------------------------------------------------- */
+/* --- Steps -------------------------------------------------------------------------------------------- */
 
 ch_env duo_env(const duo *d, int s);
 ch_signer duo_signer(duo *d, int s);
@@ -87,7 +91,7 @@ void duo_connect(duo *d);        /* both links up */
 /* Forgets the channel in memory and reads it again from its record. */
 void duo_restart(duo *d, int s);
 
-/* --- The chain ------------------------------------------------------------------------------------ */
+/* --- The chain ---------------------------------------------------------------------------------------- */
 
 ch_adj_revert duo_send_tx(duo *d, int sender, uint64_t value, const ch_tx *tx);
 /* Sends the transactions that the last step of `s` wished for; each must be accepted. */
@@ -102,7 +106,7 @@ ch_tx duo_settle_tx(const duo *d, uint64_t version, int64_t net);
 ch_tx duo_close_tx(const duo *d, int64_t net, uint64_t valid_until);
 ch_tx duo_deposit_tx(const duo *d, int side, uint64_t amount);
 
-/* --- Forging ---------------------------------------------------------------------------------------- */
+/* --- Forging ------------------------------------------------------------------------------------------ */
 
 ch_hash duo_outcome(const duo *d, uint64_t version, int64_t net);
 ch_hash duo_digest(const duo *d, uint64_t version, int64_t net);
@@ -118,7 +122,7 @@ ch_msg duo_full_state(const duo *d, uint64_t version, int64_t net);
 ch_msg duo_reestablish(const duo *d, int from, uint64_t version, int64_t net);
 ch_msg duo_close_msg(const duo *d, int from, int64_t net, uint64_t valid_until);
 
-/* --- Looking ---------------------------------------------------------------------------------------- */
+/* --- Looking ------------------------------------------------------------------------------------------ */
 
 ch_info duo_info(const duo *d, int s);
 size_t duo_count(const duo *d, int s, ch_effect_kind kind); /* in the last step */

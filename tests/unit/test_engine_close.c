@@ -26,7 +26,7 @@ static int teardown(void **state) {
   return 0;
 }
 
-/* --- Opening -------------------------------------------------------------------------------------------- */
+/* --- Opening ------------------------------------------------------------------------------------------ */
 
 static ch_msg open_request(const duo *d) {
   ch_msg m = {.type = CH_MSG_OPEN_REQUEST, .id = d->side[0].nonce};
@@ -227,7 +227,7 @@ static void test_dispute_before_the_confirmation(void **state) {
   duo_refused(d, 1, &m, CH_ERR_VIOLATION);
 }
 
-/* --- Closing --------------------------------------------------------------------------------------------------- */
+/* --- Closing ------------------------------------------------------------------------------------------ */
 
 /* Shutdown is co-signed; side 0 wants to close and has signed Close until `*until`. */
 static void shut_down(duo *d, uint64_t *until) {
@@ -428,7 +428,7 @@ static void test_commands_in_the_wrong_phase(void **state) {
   assert_int_equal(duo_command(d, 0, CH_EV_CHALLENGE), CH_ERR_PHASE); /* no money in it */
 }
 
-/* --- Closed ------------------------------------------------------------------------------------------------------ */
+/* --- Closed ------------------------------------------------------------------------------------------- */
 
 static void test_a_closed_channel_hears_nothing(void **state) {
   duo *d = *state;

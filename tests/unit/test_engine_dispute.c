@@ -46,7 +46,7 @@ static void signs_nothing(duo *d) {
   assert_int_equal(duo_info(d, 0).version, info.version);
 }
 
-/* --- A challenge of the peer --------------------------------------------------------------------------- */
+/* --- A challenge of the peer -------------------------------------------------------------------------- */
 
 static void test_cheat_is_refuted_and_pays(void **state) {
   duo *d = *state;
@@ -127,7 +127,7 @@ static void test_reorganisation_takes_a_challenge_back(void **state) {
   assert_int_equal(duo_status(d, 0, "mine"), CH_PAYMENT_SETTLED);
 }
 
-/* --- States above L that the peer can enforce -------------------------------------------------------------- */
+/* --- States above L that the peer can enforce --------------------------------------------------------- */
 
 /* The peer co-signs the outstanding proposal, tells nobody, and puts it on the chain. */
 static void test_outstanding_on_chain_is_settled(void **state) {
@@ -184,6 +184,19 @@ static void test_replaced_proposal_on_chain_is_settled(void **state) {
   assert_int_equal(duo_status(d, 0, "queued"), CH_PAYMENT_FAILED);
 }
 
+/* The chain shows the ending of another life of the same id: it says nothing about what this one executed. */
+static void test_ending_of_another_epoch(void **state) {
+  duo *d = *state;
+  assert_int_equal(duo_pay(d, 0, "a", 10), CH_OK); /* version 4 */
+  d->head.slots = (ch_adj_slots){.epoch = 2};
+  d->head.has_ended = true;
+  d->head.ended = (ch_adj_event){.kind = CH_ADJ_SETTLED, .id = d->id, .epoch = 1, .version = 4};
+  d->final = d->head;
+  duo_see(d, 0);
+  assert_int_equal(duo_info(d, 0).phase, CH_PHASE_CLOSED);
+  assert_int_equal(duo_status(d, 0, "a"), CH_PAYMENT_FAILED);
+}
+
 static void test_unknown_state_on_chain_freezes(void **state) {
   duo *d = *state;
   challenge_by(d, 1, 9, 77);
@@ -211,7 +224,7 @@ static void test_a_frozen_side_still_refutes(void **state) {
   duo_mine(d, 0);
 }
 
-/* --- Accepts that come late ------------------------------------------------------------------------------------ */
+/* --- Accepts that come late --------------------------------------------------------------------------- */
 
 /* There is time left to refute with it: L grows. */
 static void test_accept_within_the_window(void **state) {
@@ -265,8 +278,7 @@ static void test_accept_after_close_was_signed(void **state) {
   assert_int_equal(duo_status(d, 0, "a"), CH_PAYMENT_FAILED);
 }
 
-/* --- My own challenge ------------------------------------------------------------------------------------------------
- */
+/* --- My own challenge --------------------------------------------------------------------------------- */
 
 static void test_challenge_and_settle(void **state) {
   duo *d = *state;
@@ -375,8 +387,7 @@ static void test_frozen_challenge_on_the_operators_word(void **state) {
   assert_int_equal(duo_info(d, 0).paid[0].v, 985);
 }
 
-/* --- Close in a dispute
- * ------------------------------------------------------------------------------------------------- */
+/* --- Close in a dispute ------------------------------------------------------------------------------- */
 
 static void test_close_ends_a_dispute(void **state) {
   duo *d = *state;
@@ -453,8 +464,7 @@ static void test_everything_is_reorganised_away(void **state) {
   duo_free(d);
 }
 
-/* --- Sealed
- * ----------------------------------------------------------------------------------------------------------------- */
+/* --- Sealed ------------------------------------------------------------------------------------------- */
 
 /* True if a challenge of side 1 with this state loses it the bond when side 0 refutes with its latest. */
 static bool lie_costs(duo *d, uint64_t version, int64_t net) {
@@ -532,6 +542,27 @@ static void test_a_crossed_proposal_unseals(void **state) {
   assert_false(lie_costs(d, 4, 25));
 }
 
+/* A proposal that my own refusal replaced. */
+static void test_a_replaced_proposal_unseals(void **state) {
+  duo *d = *state;
+  assert_int_equal(duo_pay(d, 0, "a", 10), CH_OK); /* 4 */
+  ch_op much = duo_op_pay("much", 5000);
+  ch_msg m = duo_proposal(d, 1, 3, 5, -4985, &much, 1);
+  assert_int_equal(duo_give(d, 0, &m), CH_OK);
+  m = (ch_msg){.type = CH_MSG_FUNDS, .id = d->id}; /* "a" is not proposed again */
+  assert_int_equal(duo_give(d, 0, &m), CH_OK);
+  m = duo_accept(d, 1, 6, 15);
+  assert_int_equal(duo_give(d, 0, &m), CH_OK);
+  assert_true(duo_info(d, 0).sealed); /* my parity */
+  assert_true(lie_costs(d, 4, 25));
+  noop_of_peer(d); /* 7 */
+  assert_false(duo_info(d, 0).sealed);
+  assert_false(lie_costs(d, 4, 25));
+  noop_of_peer(d); /* 9 */
+  assert_true(duo_info(d, 0).sealed);
+  assert_true(lie_costs(d, 4, 25));
+}
+
 /* And by crossing with the same content. */
 static void test_a_crossing_noop_unseals(void **state) {
   duo *d = *state;
@@ -557,6 +588,7 @@ int main(void) {
       TEST(test_outstanding_on_chain_is_settled),
       TEST(test_outstanding_not_executed_fails),
       TEST(test_replaced_proposal_on_chain_is_settled),
+      TEST(test_ending_of_another_epoch),
       TEST(test_unknown_state_on_chain_freezes),
       TEST(test_another_content_of_my_latest_freezes),
       TEST(test_a_frozen_side_still_refutes),
@@ -577,6 +609,7 @@ int main(void) {
       TEST(test_sealed_by_distance_or_parity),
       TEST(test_a_dropped_proposal_unseals),
       TEST(test_a_crossed_proposal_unseals),
+      TEST(test_a_replaced_proposal_unseals),
       TEST(test_a_crossing_noop_unseals),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,7 +39,7 @@ static void leave_outstanding(duo *d, const char *id, uint64_t amount) {
   duo_drop(d, 0);
 }
 
-/* --- Before both are exchanged ------------------------------------------------------------------------- */
+/* --- Before both are exchanged ------------------------------------------------------------------------ */
 
 static void test_nothing_before_reestablish(void **state) {
   duo *d = *state;
@@ -93,7 +93,7 @@ static void test_a_new_connection_supersedes(void **state) {
   assert_true(duo_info(d, 0).synced);
 }
 
-/* --- Who is ahead ------------------------------------------------------------------------------------------ */
+/* --- Who is ahead ------------------------------------------------------------------------------------- */
 
 /* Side 1's accept is lost with the connection; its full state takes the accept's place. */
 static void test_full_state_is_the_missed_accept(void **state) {
@@ -126,7 +126,7 @@ static void test_equal_sides_say_what_is_outstanding(void **state) {
   assert_int_equal(duo_info(d, 0).net.v, 22);
 }
 
-/* --- Lies ------------------------------------------------------------------------------------------------------ */
+/* --- Lies --------------------------------------------------------------------------------------------- */
 
 static void test_claims_to_be_ahead(void **state) {
   duo *d = *state;
@@ -204,7 +204,7 @@ static void test_a_frozen_peer_is_waited_for(void **state) {
   assert_non_null(duo_wish(d, 0, CH_TX_CHALLENGE));
 }
 
-/* --- Proofs ---------------------------------------------------------------------------------------------------- */
+/* --- Proofs ------------------------------------------------------------------------------------------- */
 
 static ch_msg with_proof(const duo *d, uint64_t version, int64_t net, ch_sig sig) {
   ch_msg m = duo_reestablish(d, 1, 3, 15);
@@ -285,8 +285,7 @@ static void test_restored_copy_is_noticed(void **state) {
   assert_int_equal(duo_info(d, 0).version, 3);
 }
 
-/* --- Clones ---------------------------------------------------------------------------------------------------------
- */
+/* --- Clones ------------------------------------------------------------------------------------------- */
 
 static ch_err greet_as(duo *d, uint8_t instance) {
   reconnect(d, 0);
@@ -306,8 +305,7 @@ static void test_an_instance_that_returns_freezes(void **state) {
   duo_frozen(d, 0);
 }
 
-/* --- Full states
- * ------------------------------------------------------------------------------------------------------ */
+/* --- Full states -------------------------------------------------------------------------------------- */
 
 static void test_full_states_forged(void **state) {
   duo *d = *state;
@@ -367,8 +365,7 @@ static void test_full_state_of_a_replaced_proposal(void **state) {
   assert_int_equal(duo_status(d, 0, "mine"), CH_PAYMENT_PENDING);
 }
 
-/* --- Frozen
- * -------------------------------------------------------------------------------------------------------------- */
+/* --- Frozen ------------------------------------------------------------------------------------------- */
 
 static void test_a_frozen_side_ignores(void **state) {
   duo *d = *state;
@@ -402,9 +399,7 @@ static void test_a_frozen_side_ignores(void **state) {
   assert_int_equal(duo_command(d, 0, CH_EV_FREEZE), CH_OK); /* the first reason stays */
 }
 
-/* --- Hints
- * -------------------------------------------------------------------------------------------------------------------
- */
+/* --- Hints -------------------------------------------------------------------------------------------- */
 
 /* What the peer says it sees confirmed only ever limits my own proposals. */
 static void test_hints_limit_only_me(void **state) {

@@ -87,7 +87,7 @@ static void test_versions_must_be_exact(void **state) {
   assert_int_equal(duo_info(d, 0).version, 1);
 }
 
-/* --- Rule 2: signature, then structure ------------------------------------------------------------------- */
+/* --- Rule 2: signature, then structure ---------------------------------------------------------------- */
 
 static void refuse_signature(duo *d, const ch_hash *digest, const ch_secret *key) {
   ch_msg m = first_proposal(d);
@@ -184,7 +184,7 @@ static void test_amounts_that_overflow(void **state) {
   duo_refused(d, 0, &m, CH_ERR_VIOLATION);
 }
 
-/* --- Rule 3: crossing ---------------------------------------------------------------------------------------- */
+/* --- Rule 3: crossing --------------------------------------------------------------------------------- */
 
 static void test_crossing_the_lower_gives_way(void **state) {
   duo *d = *state;
@@ -293,7 +293,7 @@ static void test_crossing_refusal_between_honest_sides(void **state) {
   assert_int_equal(duo_info(d, 0).net.v, 5);
 }
 
-/* --- Rule 4: refusals ------------------------------------------------------------------------------------------- */
+/* --- Rule 4: refusals --------------------------------------------------------------------------------- */
 
 static void test_refused_operation_fails_alone(void **state) {
   duo *d = *state;
@@ -369,8 +369,7 @@ static void test_noop_is_accepted(void **state) {
   assert_int_equal(duo_count(d, 0, CH_FX_PAYMENT), 0);
 }
 
-/* --- Rule 5: accepts -------------------------------------------------------------------------------------------------
- */
+/* --- Rule 5: accepts ---------------------------------------------------------------------------------- */
 
 static void test_accepts_of_what_is_not_outstanding(void **state) {
   duo *d = *state;
@@ -453,8 +452,7 @@ static void test_accept_and_proposal_in_one_message(void **state) {
   assert_true(duo_received(d, 0, "b"));
 }
 
-/* --- Validity and the queue
- * -------------------------------------------------------------------------------------------- */
+/* --- Validity and the queue --------------------------------------------------------------------------- */
 
 static void test_only_confirmed_money_counts(void **state) {
   duo *d = *state;
@@ -551,8 +549,7 @@ static void test_queue_bounds(void **state) {
   assert_int_equal(duo_info(d, 1).queued, CH_MAX_QUEUE + CH_MAX_OPS + 1);
 }
 
-/* --- Shutdown
- * ------------------------------------------------------------------------------------------------------------- */
+/* --- Shutdown ----------------------------------------------------------------------------------------- */
 
 static void test_no_payments_after_shutdown(void **state) {
   duo *d = *state;
@@ -583,8 +580,28 @@ static void test_shutdown_fails_what_waits(void **state) {
   assert_int_equal(duo_info(d, 1).queued, 0);
 }
 
-/* --- Freshness
- * -------------------------------------------------------------------------------------------------------------- */
+/* All of a long queue fails at once. */
+static void test_shutdown_fails_a_long_queue(void **state) {
+  duo *d = *state;
+  static ch_op ops[CH_MAX_QUEUE];
+  ch_tx rich = duo_deposit_tx(d, 1, 100000);
+  assert_int_equal(duo_send_tx(d, 1, 100000, &rich), CH_ADJ_NONE);
+  duo_finalise(d);
+  duo_pump(d);
+  name_ops(ops, CH_MAX_QUEUE, 'q');
+  ch_event ev = {.kind = CH_EV_PAY, .u.pay = {ops, CH_MAX_QUEUE}};
+  assert_int_equal(duo_step(d, 1, &ev), CH_OK);
+  ch_op down = duo_op(CH_OP_SHUTDOWN);
+  ch_msg m = duo_proposal(d, 0, 0, 2, 0, &down, 1); /* higher than mine */
+  duo_drop(d, 1);
+  assert_int_equal(duo_give(d, 1, &m), CH_OK);
+  assert_int_equal(duo_count(d, 1, CH_FX_PAYMENT), CH_MAX_QUEUE);
+  assert_int_equal(duo_info(d, 1).queued, 0);
+  assert_int_equal(duo_info(d, 1).outstanding, 0);
+  assert_int_equal(duo_status(d, 1, "qaaaa"), CH_PAYMENT_FAILED);
+}
+
+/* --- Freshness ---------------------------------------------------------------------------------------- */
 
 static void test_nothing_is_signed_on_a_stale_chain(void **state) {
   duo *d = *state;
@@ -645,6 +662,7 @@ int main(void) {
       TEST(test_queue_bounds),
       TEST(test_no_payments_after_shutdown),
       TEST(test_shutdown_fails_what_waits),
+      TEST(test_shutdown_fails_a_long_queue),
       TEST(test_nothing_is_signed_on_a_stale_chain),
       TEST(test_nothing_is_reported_on_a_stale_chain),
   };
