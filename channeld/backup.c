@@ -100,8 +100,7 @@ static size_t plain_len(const cd_backup *b) {
   return len;
 }
 
-static void print(const cd_backup *b, uint8_t *out) {
-  cursor c = {out, true};
+static void print(const cd_backup *b, cursor c) {
   small(&c, b->written, 8);
   small(&c, b->n_channels, 4);
   small(&c, b->n_peers, 4);
@@ -138,7 +137,7 @@ ch_err cd_backup_seal(const cd_backup *b, const uint8_t *seed, uint8_t **out, si
   *out = *len > MAX_FILE ? NULL : malloc(*len);
   if (*out == NULL) return CH_ERR_NO_MEMORY;
   uint8_t *text = *out + HEAD_LEN + NONCE_LEN;
-  print(b, text);
+  print(b, (cursor){text, true});
   memset(text + plain, 0, padded - plain);
   text[plain] = 0x80;
   encrypt(*out, padded, seed);

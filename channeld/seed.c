@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -48,7 +49,7 @@ static secrets *new_secrets(char *why, size_t why_len) {
 /* --- The line ------------------------------------------------------------------------------------ */
 
 static void print_plain(char line[LINE_LEN], const uint8_t *seed) {
-  strcpy(line, PLAIN);
+  memcpy(line, PLAIN, sizeof PLAIN);
   ch_hex(line + strlen(PLAIN), seed, CD_SEED_LEN);
 }
 
@@ -67,8 +68,10 @@ static bool parse_plain(const char *line, uint8_t *seed) {
 }
 
 static bool parse_sealed(const char *line, sealed *s) {
-  char salt[40], nonce[56], box[168], again[LINE_LEN];
-  if (sscanf(line, ARGON2ID "%9u %9u %39s %55s %167s", &s->passes, &s->kibibytes, salt, nonce, box) != 5) return false;
+  char passes[10], kibibytes[10], salt[40], nonce[56], box[168], again[LINE_LEN];
+  if (sscanf(line, ARGON2ID "%9[0-9] %9[0-9] %39s %55s %167s", passes, kibibytes, salt, nonce, box) != 5) return false;
+  s->passes = (unsigned)strtoul(passes, NULL, 10);
+  s->kibibytes = (unsigned)strtoul(kibibytes, NULL, 10);
   if (!ch_unhex(s->salt, sizeof s->salt, salt) || !ch_unhex(s->nonce, sizeof s->nonce, nonce) ||
       !ch_unhex(s->box, sizeof s->box, box))
     return false;
@@ -180,7 +183,7 @@ bool cd_seed_replace(const char *dir, const uint8_t *seed, const cd_passphrase *
   if (ok && p == NULL) print_plain(x->line, seed);
   if (ok && p != NULL) ok = seal(x, seed, p, why, why_len);
   if (ok) {
-    strcat(x->line, "\n");
+    x->line[strlen(x->line)] = '\n'; /* the rest is zero */
     ok = cd_dir_write(dir, "seed", x->line, why, why_len);
   }
   sodium_free(x);
