@@ -504,7 +504,6 @@ static void test_tokens(void **state) {
 
 /* --- Reorganisations
  * -------------------------------------------------------------------------------------------------- */
-
 static void test_reorg(void **state) {
   fixture *f = *state;
   calls c = new_calls(f, &NATIVE);
