@@ -39,6 +39,7 @@ cd_class cd_class_of(ch_err err) {
   case CH_ERR_SIGNATURE:
   case CH_ERR_VIOLATION: return CD_BAD_GATEWAY;
   case CH_ERR_STALE:
+  case CH_ERR_PENDING:
   case CH_ERR_NOT_CONNECTED: return CD_UNAVAILABLE;
   case CH_ERR_NO_MEMORY:
   case CH_ERR_DOUBLE_SIGN:

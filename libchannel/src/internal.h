@@ -13,6 +13,7 @@
 #define OPENING_EXPIRY 600u
 /* A side that did not start the ending leaves the transaction to the one that did for this long. */
 #define ENDING_GRACE 300u
+#define DEFAULT_CHALLENGE_PERIOD 86400u
 #define INSTANCES_KEPT 4
 /* Everything an honest party has signed lies within this distance of L (protocol.md, section 4). */
 #define SIGNED_DISTANCE 3

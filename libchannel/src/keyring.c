@@ -38,8 +38,9 @@ struct ch_keyring {
   vault *secret;
   uint32_t cap; /* of secret->key */
   ch_pubkey node_id;
-  ch_map keys;    /* key_row */
-  ch_map highest; /* signed_row */
+  ch_addr address; /* the account's */
+  ch_map keys;     /* key_row */
+  ch_map highest;  /* signed_row */
   bool has_domain;
   ch_chain chain; /* the chain of `domain`; nearly always the same one */
   ch_hash domain;
@@ -247,7 +248,10 @@ static ch_err fill(ch_keyring *k, const uint8_t seed[64]) {
   k->secret = vault_new(k->cap);
   if (k->secret == NULL) return CH_ERR_NO_MEMORY;
   ch_err err = derive_masters(k->secret, seed);
+  ch_pubkey account;
   if (err == CH_OK) err = ch_pubkey_of(&k->node_id, &k->secret->node);
+  if (err == CH_OK) err = ch_pubkey_of(&account, &k->secret->account);
+  if (err == CH_OK) err = ch_address_of(&k->address, &account);
   if (err != CH_OK) return err;
   uint8_t places[CH_MAP_SECRET_BYTES];
   static const char info[] = "keyring map";
@@ -281,4 +285,8 @@ void ch_keyring_free(ch_keyring *k) {
 
 void ch_keyring_account(const ch_keyring *k, ch_secret *out) {
   *out = k->secret->account;
+}
+
+void ch_keyring_address(const ch_keyring *k, ch_addr *out) {
+  *out = k->address;
 }

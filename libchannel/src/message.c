@@ -521,3 +521,12 @@ void ch_msg_clear(ch_msg *msg) {
   if (msg->type == CH_MSG_UPDATE) free(msg->u.update.ops);
   *msg = (ch_msg){0};
 }
+
+ch_op ch_op_pay(const char *id, ch_amount amount) {
+  ch_op op = {.kind = CH_OP_PAY, .amount = amount};
+  size_t len = strlen(id);
+  if (len > CH_PAYMENT_ID_MAX) return op; /* without an id it is no valid operation */
+  memcpy(op.id, id, len);
+  op.id_len = (uint8_t)len;
+  return op;
+}

@@ -61,6 +61,16 @@ static bool terms_ok(const ch_addr *payout, uint32_t challenge_period, ch_amount
   return !ch_amount_add(&total, a, b) && total.v;
 }
 
+ch_terms ch_terms_default(const ch_chain *chain, const ch_pubkey *peer, const ch_addr *payout, ch_amount deposit_mine,
+                          ch_amount deposit_peer) {
+  return (ch_terms){.chain = *chain,
+                    .peer = *peer,
+                    .payout = *payout,
+                    .challenge_period = DEFAULT_CHALLENGE_PERIOD,
+                    .deposit_mine = deposit_mine,
+                    .deposit_peer = deposit_peer};
+}
+
 ch_err ch_open_request(const ch_opening *o, const ch_signer *signer, ch_effects *fx) {
   const ch_terms *t = &o->terms;
   if (!terms_ok(&t->payout, t->challenge_period, t->bond, t->deposit_mine, t->deposit_peer)) return CH_ERR_TERMS;

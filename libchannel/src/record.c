@@ -385,6 +385,7 @@ ch_err ch_channel_decode(ch_channel **out, const uint8_t *in, size_t len, const 
   r.ops.arg = c;
   pb_istream_t stream = pb_istream_from_buffer(in, len);
   ch_err err = pb_decode(&stream, Record_fields, &r) ? CH_OK : CH_ERR_FORMAT;
+  if (r.format == 0) err = CH_ERR_FORMAT;
   if (r.format > RECORD_FORMAT) err = CH_ERR_VERSION;
   c->n_out = c->n_queue; /* in the outstanding proposal, if there is one: see fill */
   c->n_queue = 0;

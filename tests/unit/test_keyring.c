@@ -96,6 +96,11 @@ static void test_derivation(void **state) {
   ch_secret account;
   ch_keyring_account(k, &account);
   assert_hex(account.b, sizeof account.b, account_hex);
+  ch_addr address, of_key;
+  ch_keyring_address(k, &address);
+  assert_int_equal(ch_pubkey_of(&pub, &account), CH_OK);
+  assert_int_equal(ch_address_of(&of_key, &pub), CH_OK);
+  assert_memory_equal(&address, &of_key, sizeof address);
 
   /* m/7777'/1'/1'/2'/3'/4'; the top bit of each number and the nonce's second half play no part. */
   static const char *const nonces[] = {"0000000100000002000000030000000400000000000000000000000000000000",

@@ -8,8 +8,16 @@
  * anything is reported. If that transaction fails, the caller drops `next` and the effects and goes on with what is on
  * disk. Every effect is idempotent.
  *
- * The library has no threads, clocks, I/O or globals. A ch_channel may be used by one thread at a time; different
- * channels are independent. Memory comes from malloc.
+ * Threads: the library has no threads, locks, clocks, I/O or globals; every function may be called from any thread.
+ * A ch_channel never changes once it is made: several threads may look at one and step from it, as long as none frees
+ * it. Only one of the steps taken from a channel may be performed, so a channel has one owner, usually a thread; its
+ * signer and its effects are that owner's. Different channels are independent.
+ *
+ * Memory comes from malloc and is given back to free: bytes that a call hands out are the caller's to free(); the rest
+ * has a function of its own (ch_channel_free, ch_effects_clear, ch_msg_clear). Without memory a call returns
+ * CH_ERR_NO_MEMORY and nothing has changed. There is no allocator hook: it would be either a global or one more
+ * argument of every call, and a program that wants another allocator replaces malloc when it is linked. Secrets are
+ * wiped before they are freed; a keyring's keys lie in locked memory.
  */
 #ifndef CHANNEL_CHANNEL_H
 #define CHANNEL_CHANNEL_H
@@ -102,6 +110,30 @@ typedef struct ch_event {
   } u;
 } ch_event;
 
+/* Events by value; what they point to stays the caller's and is needed during the step only. */
+static inline ch_event ch_event_of(ch_event_kind kind) {
+  ch_event ev;
+  memset(&ev, 0, sizeof ev);
+  ev.kind = kind;
+  return ev;
+}
+static inline ch_event ch_event_message(const ch_msg *msg) {
+  ch_event ev = ch_event_of(CH_EV_MESSAGE);
+  ev.u.msg = msg;
+  return ev;
+}
+static inline ch_event ch_event_pay(const ch_op *ops, size_t n) {
+  ch_event ev = ch_event_of(CH_EV_PAY);
+  ev.u.pay.ops = ops;
+  ev.u.pay.n = n;
+  return ev;
+}
+static inline ch_event ch_event_chain(const ch_chain_view *view) {
+  ch_event ev = ch_event_of(CH_EV_CHAIN);
+  ev.u.view = view;
+  return ev;
+}
+
 /* --- Effects ------------------------------------------------------------------------------------ */
 
 typedef enum ch_payment_status {
@@ -173,6 +205,10 @@ typedef struct ch_terms {
   ch_amount deposit_mine, deposit_peer;
 } ch_terms;
 
+/* Usual terms, to be changed as wanted: native coin, a challenge period of one day, no bond. */
+CH_API ch_terms ch_terms_default(const ch_chain *chain, const ch_pubkey *peer, const ch_addr *payout,
+                                 ch_amount deposit_mine, ch_amount deposit_peer);
+
 /* A request that is under way: small, in memory only, no money at stake yet. */
 typedef struct ch_opening {
   ch_terms terms;
@@ -200,9 +236,22 @@ CH_API ch_err ch_open_finish(ch_channel **next, ch_effects *fx, const ch_env *en
  *   CH_ERR_VIOLATION, CH_ERR_FORMAT, CH_ERR_SIGNATURE  the peer's message is refused: report the error and disconnect
  *   CH_ERR_STALE                    not now: the chain's head is too old; disconnect if it was a message
  *   CH_ERR_PHASE, _FROZEN, _FUNDS, _QUEUE_FULL, _ARGUMENT  a command that is not possible now
- *   CH_ERR_DOUBLE_SIGN, _SIGNER, _NO_MEMORY, _BUG  local trouble: quarantine the channel, keep the others going */
+ *   CH_ERR_DOUBLE_SIGN, _SIGNER, _NO_MEMORY, _BUG  local trouble: quarantine the channel, keep the others going
+ *   CH_ERR_PENDING                  the signer has not answered yet, see below */
 CH_API ch_err ch_step(ch_channel **next, ch_effects *fx, const ch_channel *cur, const ch_env *env, const ch_event *ev,
                       const ch_signer *signer) CH_MUST_CHECK;
+
+/* Signers that take time. Every call with a signer, ch_open_* too, returns CH_ERR_PENDING if a function of the signer
+ * does. Nothing has changed and there is nothing to perform. The caller keeps the arguments and makes the same call
+ * again when the signer has its answer, and once more for each further signature that the step needs:
+ *   - with the same channel, event and environment: Close and Challenge carry a time, so with another `now` they would
+ *     be other requests. The result is byte for byte that of a signer that answers at once;
+ *   - other events of this channel wait meanwhile, in their order, and those of other channels go on. Of several chain
+ *     views that wait, the newest is enough.
+ * It must not wait for ever: a refutation has a deadline. A host that has no answer after env.freshness seconds gives
+ * the request up (signer.h) and drops the event (a peer says it again on the next connection, a command is answered
+ * with CH_ERR_SIGNER). Then it closes the connection, gives CH_EV_LINK_DOWN, and goes on with the events that wait: a
+ * channel without connection needs no signature to follow the chain, refute and settle. */
 
 CH_API void ch_channel_free(ch_channel *c);
 
@@ -210,7 +259,8 @@ CH_API void ch_channel_free(ch_channel *c);
 
 /* The durable form (proto/protocol.md does not cover it; libchannel/src/record.proto does): everything but the
  * connection and the queue of operations that no signature contains yet; those are the caller's rows
- * with status PENDING. *out is malloc'ed. */
+ * with status PENDING. *out is malloc'ed. The record names its format: a release reads those of all releases before it,
+ * writes its own, and refuses a newer one. */
 CH_API ch_err ch_channel_encode(const ch_channel *c, uint8_t **out, size_t *len) CH_MUST_CHECK;
 
 /* The reverse, at start-up. `queue`: the pending operations of this channel in their order of acceptance; those that

@@ -43,7 +43,10 @@ extern "C" {
   X(20, REVERTED, "reverted", "The Adjudicator's rules refuse this transaction in the chain's present state.")         \
   X(21, VERSION, "unknown_version", "The data was written by a newer release; upgrade before opening it.")             \
   X(22, NOT_CONNECTED, "not_connected", "The peer is not connected; connect to it and try again.")                     \
-  X(23, BUG, "internal_bug", "An internal rule was broken, which is our bug; please report it with the log.")
+  X(23, BUG, "internal_bug", "An internal rule was broken, which is our bug; please report it with the log.")          \
+  X(24, PENDING, "pending",                                                                                            \
+    "The signer has not answered yet and nothing has changed; repeat the same call when "                              \
+    "it has.")
 
 typedef enum ch_err {
 #define CH_ERR_ENUM(n, sym, name, text) CH_ERR_##sym = n,

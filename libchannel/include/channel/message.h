@@ -130,6 +130,10 @@ CH_API void ch_msg_clear(ch_msg *msg);
 /* True if `id` is a valid payment id: 1..64 bytes, each 0x21..0x7e. */
 CH_API bool ch_payment_id_ok(const char *id, size_t len);
 
+/* The operation that pays `amount` under the payment id `id`. Nothing is checked here: ch_step refuses a bad id or
+ * amount with CH_ERR_ARGUMENT. */
+CH_API ch_op ch_op_pay(const char *id, ch_amount amount);
+
 #ifdef __cplusplus
 }
 #endif

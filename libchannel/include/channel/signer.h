@@ -23,8 +23,21 @@ typedef struct ch_sign_state {
   ch_outcome outcome;
 } ch_sign_state;
 
-/* A signer: functions may be called from the thread that calls ch_step, one call at a time per signer. Each returns
- * CH_OK, CH_ERR_DOUBLE_SIGN or CH_ERR_SIGNER. */
+/* A signer: its functions are called from the thread that calls ch_step or ch_open_*, one call at a time per signer.
+ * Each returns CH_OK, CH_ERR_SIGNER, CH_ERR_PENDING, and sign_state also CH_ERR_DOUBLE_SIGN.
+ *
+ * A signer that takes time (keys in hardware or on another machine, a person who confirms) notes the request, returns
+ * CH_ERR_PENDING and goes to work; the engine's call returns CH_ERR_PENDING as well, with nothing changed, and the
+ * caller makes the same call again when the answer is there (channel.h, "Signers that take time"). The contract:
+ *   - Requests that are equal in every field are one request. Once it is answered, it is answered at once and with the
+ *     same result, however often it is asked, until the engine's call ends with anything but CH_ERR_PENDING. One call
+ *     may need several signatures: it asks for them one after the other, and for the earlier ones again each time.
+ *   - A request is given up by cancelling it, so that it will never be signed, and then answering CH_ERR_SIGNER.
+ *   - What counts as signed is what an ended call has stored (channel.h, the barrier): a signature that a crash threw
+ *     away has never left the process, and the engine may ask for another content of its version afterwards. A guard
+ *     that outlives the process should therefore learn of a signature after the barrier, as ch_keyring_remember does;
+ *     one that counts from the moment of signing answers CH_ERR_DOUBLE_SIGN then, and the channel goes on when the
+ *     peer's next update has passed that version. */
 typedef struct ch_signer {
   void *ctx;
   /* The node key. */
@@ -59,6 +72,8 @@ CH_API ch_err ch_keyring_remember(ch_keyring *k, const ch_hash *id, uint16_t epo
                                   const ch_hash *digest) CH_MUST_CHECK;
 /* The L1 account's key. The caller wipes it. */
 CH_API void ch_keyring_account(const ch_keyring *k, ch_secret *out);
+/* The L1 account's address: a payout address that the seed's words find again. */
+CH_API void ch_keyring_address(const ch_keyring *k, ch_addr *out);
 
 #ifdef __cplusplus
 }
