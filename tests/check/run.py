@@ -175,7 +175,8 @@ def missing(name, sentence):
 def rules(_quick):
     return [Job("rules", [sys.executable, f"{CHECK}/rules.py", ROOT, BASE]),
             Job("rules can fail", [sys.executable, f"{CHECK}/rules_test.py"]),
-            Job("install", [f"{CHECK}/install.sh", BASE])]
+            Job("install", [f"{CHECK}/install.sh", BASE]),
+            Job("embed", [f"{ROOT}/tests/embed/run.sh", BASE])]
 
 
 def unit(kind):
@@ -204,6 +205,13 @@ def end_to_end(kind):
                 timeout=300 * kind.slower) for s in scripts] or missing("e2e", "no tests/e2e/test_*.py or test_*.sh")
 
 
+def crash(_quick):
+    return [Job("crash points", [sys.executable, f"{ROOT}/tests/crash/run.py"], {"BUILD_DIR": GCC.dir}, tap=False,
+                live=True, timeout=7200),
+            Job("damaged pages", [sys.executable, f"{ROOT}/tests/crash/pages.py"], {"BUILD_DIR": GCC.dir}, tap=False,
+                live=True, timeout=3600)]
+
+
 def tidy(_quick):
     with open(os.path.join(CLANG.dir, "compile_commands.json")) as file:
         entries = json.load(file)
@@ -228,6 +236,7 @@ STAGES = {
     "tsan": ("unit tests with ThreadSanitizer", TSAN, lambda quick: unit(TSAN), True),
     "san-e2e": ("the daemons of e2e with ASan and UBSan", ASAN, lambda quick: end_to_end(ASAN), False),
     "tsan-e2e": ("the daemons of e2e with ThreadSanitizer", TSAN, lambda quick: end_to_end(TSAN), False),
+    "crash": ("kill -9 at every crash point, every page of the database damaged", GCC, crash, False),
     "fresh": ("demo and quick tests inside a minimal Debian (root)", None, fresh, False),
 }
 QUICK = ["rules", "unit", "sim"]

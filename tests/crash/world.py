@@ -6,8 +6,10 @@ answered must hold."""
 import http.client
 import json
 import os
+import random
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -23,7 +25,7 @@ SHIM = os.path.join(BUILD, "tests", "libcrash_shim.so")
 CHEAT = os.path.join(BUILD, "tests", "cheat")
 KINDS = ("commit", "write", "sync", "truncate", "rename", "unlink", "send", "http")  # as in shim.c
 PERIOD, FUNDS, BOND = 60, 1000, 20
-WAIT = float(os.environ.get("CRASH_WAIT", "60"))  # seconds until something that should happen counts as failed
+WAIT = float(os.environ.get("CRASH_WAIT", "30"))  # seconds until something that should happen counts as failed
 GONE = (OSError, http.client.HTTPException, json.JSONDecodeError)  # no answer, as the daemon was killed
 
 
@@ -31,9 +33,36 @@ class Broken(Exception):
     """What must not happen, whatever was killed."""
 
 
+class Ended(Broken):
+    """A daemon that no one has killed."""
+
+    def __init__(self, name, status):
+        super().__init__(f"{name} ended by itself with {status}")
+        self.status = status
+
+
 def memory_folder():
     """Where worlds live: SIGKILL loses nothing that was written, so memory is as good as a disk, and many times faster."""
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+class Ports:
+    """Ports that stay a world's own while its daemons are down: below those that the system gives away."""
+
+    def __init__(self):
+        self.lock, self.next = threading.Lock(), random.randrange(10000, 30000)
+
+    def take(self):
+        with self.lock:
+            while True:
+                self.next = 10000 + (self.next - 9999) % 20000
+                with socket.socket() as probe:
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    try:
+                        probe.bind(("127.0.0.1", self.next))
+                        return self.next
+                    except OSError:
+                        continue
 
 
 class Templates:
@@ -41,6 +70,7 @@ class Templates:
 
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="channel-crash-", dir=memory_folder())
+        self.ports = Ports()
         for name in ("a", "b"):
             subprocess.run([CHANNELD, "init", "--dir", os.path.join(self.folder, name), "--yes", "--no-passphrase"],
                            check=True, capture_output=True, timeout=WAIT, stdin=subprocess.DEVNULL)
@@ -56,7 +86,7 @@ class Party(Node):
         self.world, self.name, self.plan, self.process = world, name, list(plan), None
         self.flags = ["--challenge-period", str(PERIOD), "--bond", str(BOND), "--max-deposit", str(FUNDS), "--workers", "2"]
         self.dir, self.log = os.path.join(world.folder, name), os.path.join(world.folder, name + ".log")
-        self.chain, self.listen = os.path.join(world.folder, "chain"), "127.0.0.1:0"
+        self.chain, self.listen = os.path.join(world.folder, "chain"), f"127.0.0.1:{world.templates.ports.take()}"
         self.counts_file = os.path.join(world.folder, name + ".counts")
         self.killed = 0       # times, by the shim
         self.wanted = False   # it should be running
@@ -84,7 +114,7 @@ class Party(Node):
         status = self.process.wait()
         self.process = None
         if status != -signal.SIGKILL or not self.plan:
-            raise Broken(f"{self.name} ended by itself with {status}")
+            raise Ended(self.name, status)
         self.killed += 1
         del self.plan[0]
         with open(self.counts_file, "r+b") as file:
