@@ -302,6 +302,20 @@ static void test_text_is_sanitised(void **state) {
   assert_string_equal(got.u.error.text, "a?[2J???? z");
 }
 
+static void test_pay(void **state) {
+  (void)state;
+  char id[CH_PAYMENT_ID_MAX + 2] = {0};
+  memset(id, 'x', CH_PAYMENT_ID_MAX);
+  ch_op op = ch_op_pay(id, ch_amount_of(7));
+  assert_int_equal(op.kind, CH_OP_PAY);
+  assert_int_equal(op.amount.v, 7);
+  assert_int_equal(op.id_len, CH_PAYMENT_ID_MAX);
+  assert_memory_equal(op.id, id, CH_PAYMENT_ID_MAX);
+  id[CH_PAYMENT_ID_MAX] = 'x'; /* one too many */
+  op = ch_op_pay(id, ch_amount_of(7));
+  assert_false(ch_payment_id_ok(op.id, op.id_len));
+}
+
 static void test_payment_ids(void **state) {
   (void)state;
   char id[CH_PAYMENT_ID_MAX + 1];
@@ -728,6 +742,7 @@ int main(void) {
       cmocka_unit_test(test_most_operations),
       cmocka_unit_test(test_text_is_sanitised),
       cmocka_unit_test(test_payment_ids),
+      cmocka_unit_test(test_pay),
       cmocka_unit_test(test_unknown_types),
       cmocka_unit_test(test_every_truncation_is_refused),
       cmocka_unit_test(test_every_mutation),
