@@ -143,7 +143,19 @@ static ch_adj_revert deposit(ctx *c) {
   return CH_ADJ_NONE;
 }
 
-/* Checks: value, id, epoch, expiry, signatures. A payee that sends the call consents by sending it. */
+/* Both sides signed `digest`. A payee that sends the call consents by sending it. */
+static bool both_consent(const ctx *c, const ch_hash *digest, const ch_sig sig[2]) {
+  const ch_params *params = &c->tx->params;
+  for (int side = 0; side < 2; side++) {
+    if (!ch_addr_eq(&c->call->sender, &params->payout[side]) &&
+        ch_verify(digest, &sig[side], &params->signer[side]) != CH_OK) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* Checks: value, id, epoch, expiry, signatures. */
 static ch_adj_revert close_channel(ctx *c) {
   const ch_params *params = &c->tx->params;
   ch_close what = c->tx->u.close.close;
@@ -158,13 +170,61 @@ static ch_adj_revert close_channel(ctx *c) {
   what.id = c->tx->id;
   ch_domain(&domain, c->call->chain);
   ch_close_digest(&digest, &domain, &what);
-  for (int side = 0; side < 2; side++) {
-    if (!ch_addr_eq(&c->call->sender, &params->payout[side]) &&
-        ch_verify(&digest, &c->tx->u.close.sig[side], &params->signer[side]) != CH_OK) {
-      return CH_ADJ_BAD_SIGNATURE;
-    }
+  return both_consent(c, &digest, c->tx->u.close.sig) ? end_epoch(c, CH_ADJ_CLOSED, what.net) : CH_ADJ_BAD_SIGNATURE;
+}
+
+/* Checks of a withdrawal up to its signatures: side, value, id, epoch, expiry, last seq, seq, zero, total. */
+static ch_adj_revert check_withdrawal(const ctx *c, const ch_withdraw *what) {
+  const ch_adj_slots *old = c->old;
+  if (what->side > 1) {
+    return CH_ADJ_BAD_SIDE;
   }
-  return end_epoch(c, CH_ADJ_CLOSED, what.net);
+  ch_adj_revert r = check_target(c, &c->tx->params, what->epoch, 0);
+  if (r != CH_ADJ_NONE) {
+    return r;
+  }
+  if (c->call->now > what->valid_until) {
+    return CH_ADJ_EXPIRED;
+  }
+  if (old->withdraw_seq >= CH_SEQ_LAST) {
+    return CH_ADJ_LAST_SEQ;
+  }
+  if (what->seq != old->withdraw_seq) {
+    return CH_ADJ_WRONG_SEQ;
+  }
+  if (what->amount.v == 0) {
+    return CH_ADJ_ZERO_AMOUNT;
+  }
+  ch_i128 total = old->contribution[0].v + old->contribution[1].v;
+  return (ch_i128)what->amount.v > total ? CH_ADJ_TOO_MUCH : CH_ADJ_NONE;
+}
+
+/* Checks: those above, signatures, overflow. The number makes each withdrawal happen once, and in the agreed order. A
+ * dispute does not stand in its way: what it takes out, the settlement no longer has to divide. */
+static ch_adj_revert withdraw(ctx *c) {
+  ch_withdraw what = c->tx->u.withdraw.withdraw;
+  ch_adj_revert r = check_withdrawal(c, &what);
+  if (r != CH_ADJ_NONE) {
+    return r;
+  }
+  ch_hash domain, digest;
+  what.id = c->tx->id;
+  ch_domain(&domain, c->call->chain);
+  ch_withdraw_digest(&digest, &domain, &what);
+  if (!both_consent(c, &digest, c->tx->u.withdraw.sig)) {
+    return CH_ADJ_BAD_SIGNATURE;
+  }
+  ch_adj_slots *slots = &c->out->slots;
+  *slots = *c->old;
+  if (ch_net_sub(&slots->contribution[what.side], slots->contribution[what.side], what.amount) != CH_OK) {
+    return CH_ADJ_OVERFLOW;
+  }
+  slots->withdraw_seq++;
+  pay(c, &c->tx->params.payout[what.side], &c->tx->params.asset, what.amount);
+  c->out->event = new_event(c, CH_ADJ_WITHDRAWN);
+  c->out->event.side = what.side;
+  c->out->event.amount = what.amount;
+  return CH_ADJ_NONE;
 }
 
 /* The challenger is the signer or payout of its own side, as sender or by its signed Challenge. */
@@ -321,6 +381,7 @@ ch_adj_revert ch_adj_apply(ch_adj_result *out, const ch_adj_slots *slots, const 
   case CH_TX_CHALLENGE: return challenge(&c);
   case CH_TX_REFUTE: return refute(&c);
   case CH_TX_SETTLE: return settle(&c);
+  case CH_TX_WITHDRAW: return withdraw(&c);
   }
   return CH_ADJ_BAD_PARAMS;
 }

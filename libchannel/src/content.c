@@ -17,16 +17,17 @@ void content_digest(const ch_channel *c, uint64_t version, ch_net net, ch_hash *
   ch_state_digest(digest, &c->domain, &state);
 }
 
-ch_err content_valid(const ch_channel *c, ch_net net) {
+ch_err content_valid(const ch_channel *c, ch_net net, const reservation *reserved) {
   const ch_net *k = c->view.final.slots.contribution;
-  ch_net left;
-  ch_net minus = {-net.v};
-  ch_err err = ch_net_sum(&left, k[0], minus);
-  if (err) return err;
-  if (left.v < 0) return CH_ERR_FUNDS;
-  err = ch_net_sum(&left, k[1], net);
-  if (err) return err;
-  return left.v < 0 ? CH_ERR_FUNDS : CH_OK;
+  const ch_net to[2] = {{-net.v}, net};
+  for (int side = 0; side < 2; side++) {
+    ch_net left;
+    ch_err err = ch_net_sum(&left, k[side], to[side]);
+    if (!err && reserved->active && reserved->side == side) err = ch_net_sub(&left, left, reserved->amount);
+    if (err) return err;
+    if (left.v < 0) return CH_ERR_FUNDS;
+  }
+  return CH_OK;
 }
 
 bool content_known(const ch_channel *c, uint64_t version, ch_net *net) {

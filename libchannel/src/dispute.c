@@ -10,6 +10,7 @@ static ch_err want_deposit(step *s) {
   const ch_adj_slots *head = &c->view.head.slots;
   if (phase_of(c) != CH_PHASE_FUNDING && phase_of(c) != CH_PHASE_OPEN) return CH_OK;
   if (!c->heard || c->frozen || head->contribution[c->me].v >= (ch_i128)c->deposit[c->me].v) return CH_OK;
+  if (head->withdraw_seq) return CH_OK; /* it came, and may have gone again */
   ch_tx tx = {.kind = CH_TX_DEPOSIT, .id = c->id, .params = c->params};
   tx.u.deposit.params_hash = c->params_hash;
   tx.u.deposit.asset = c->params.asset;
@@ -133,6 +134,8 @@ static ch_err account_ending(step *s) {
     if (err) return err;
   }
   c->n_out = c->n_queue = 0;
+  c->reserved.active = false;
+  c->withdraw_wanted = ch_amount_of(0);
   memset(&c->out, 0, sizeof c->out);
   c->accounted = true;
   s->fx->durable = true;
@@ -220,6 +223,7 @@ ch_err on_view(step *s, const ch_chain_view *view) {
   if (!same) s->fx->durable = true;
   describe_view(s, &c->view, view);
   c->view = *view;
+  look_for_withdrawal(s);
   note_deposits(c);
   bool alive = view->final.slots.epoch == c->epoch;
   return funds_changed && alive && c->link.synced ? send_funds(s) : CH_OK;

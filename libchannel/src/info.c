@@ -28,6 +28,12 @@ static ch_wait wait_open(const ch_channel *c) {
   return CH_WAIT_NOTHING;
 }
 
+static ch_wait wait_withdraw(const ch_channel *c, uint64_t *until) {
+  *until = c->reserved.valid_until;
+  if (c->reserved.have[0] && c->reserved.have[1]) return CH_WAIT_WITHDRAW_TX;
+  return c->link.up ? CH_WAIT_WITHDRAW_SIGNATURE : CH_WAIT_PEER;
+}
+
 static ch_wait wait_closing(const ch_channel *c, uint64_t *until) {
   if (c->close.have[0] && c->close.have[1]) {
     *until = c->close.valid_until;
@@ -61,6 +67,7 @@ static ch_wait waits_for(const ch_channel *c, const ch_env *env, uint64_t *until
   }
   if (p == CH_PHASE_FUNDING && !c->heard) return c->link.up ? CH_WAIT_SYNC : CH_WAIT_PEER;
   if (p == CH_PHASE_FUNDING) return CH_WAIT_DEPOSIT;
+  if (p == CH_PHASE_OPEN && c->reserved.active && c->reserved.side == c->me) return wait_withdraw(c, until);
   if (p == CH_PHASE_OPEN) return wait_open(c);
   return wait_closing(c, until);
 }
@@ -74,12 +81,15 @@ static bool is_sealed(const ch_channel *c) {
 
 static void balances(const ch_channel *c, ch_info *out) {
   const ch_net *k = out->contribution;
-  ch_amount p[2], mine;
+  ch_amount p[2], mine, waits;
   if (ch_payouts(p, k, c->latest.net)) return;
   out->balance_mine = p[c->me];
   out->balance_peer = p[them(c)];
-  if (queue_pending(c, &out->pending)) return;
-  if (!ch_amount_sub(&mine, out->balance_mine, out->pending)) out->spendable = mine;
+  out->reserved_mine = c->withdraw_wanted;
+  if (c->reserved.active && c->reserved.side == c->me) out->reserved_mine = c->reserved.amount;
+  if (c->reserved.active && c->reserved.side != c->me) out->reserved_peer = c->reserved.amount;
+  if (queue_pending(c, &out->pending) || ch_amount_add(&waits, out->pending, out->reserved_mine)) return;
+  if (!ch_amount_sub(&mine, out->balance_mine, waits)) out->spendable = mine;
 }
 
 void ch_channel_info(const ch_channel *c, const ch_env *env, ch_info *out) {

@@ -7,6 +7,8 @@
 /* Longest validUntil that is signed or accepted, seconds ahead (protocol.md, section 4). */
 #define CLOSE_VALIDITY 3600u
 #define CHALLENGE_VALIDITY 86400u
+#define WITHDRAW_VALIDITY 3600u
+#define WITHDRAW_VALIDITY_MAX 86400u
 /* How much the two sides' clocks may differ when a validUntil is judged. */
 #define CLOCK_SKEW 300u
 /* Side 1 keeps an unconfirmed opening this long. */
@@ -58,6 +60,24 @@ typedef struct closing {
   uint64_t mine_until; /* latest validUntil of any Close I have signed: the channel is frozen until then */
 } closing;
 
+/* Money set aside by a RESERVE in L, until the withdrawal that it is for is final or can no longer happen. */
+typedef struct reservation {
+  bool active;
+  uint8_t side;
+  uint16_t seq;
+  ch_amount amount;
+  uint64_t valid_until;
+  bool have[2]; /* signatures on the Withdraw */
+  ch_sig sig[2];
+} reservation;
+
+/* What operations do to a channel, one after the other, before anything is signed. */
+typedef struct replay {
+  ch_net net;
+  bool shutdown;
+  reservation reserved;
+} replay;
+
 /* The connection: never stored, reset with every link. */
 typedef struct link {
   bool up;
@@ -100,7 +120,9 @@ struct ch_channel {
   signed_mark highest;
   evidence proof;
   closing close;
-  uint64_t challenge_until; /* my signed Challenge's validUntil; 0: none */
+  reservation reserved;
+  ch_amount withdraw_wanted; /* what I asked for, until it is done or has failed; 0: nothing */
+  uint64_t challenge_until;  /* my signed Challenge's validUntil; 0: none */
   uint64_t challenge_version;
   ch_sig challenge_sig;
   ch_chain_view view;
@@ -153,12 +175,14 @@ ch_err queue_shutdown(ch_channel *c); /* unless it is there, or agreed already *
 void queue_remove(ch_channel *c, size_t index);
 void queue_requeue_out(ch_channel *c); /* the outstanding's operations go back to the head of the queue */
 ch_err queue_pending(const ch_channel *c, ch_amount *sum);
+/* CH_ERR_FUNDS if my balance does not cover all that waits. */
+ch_err queue_covered(const ch_channel *c);
 
 /* content.c: what a version says, and signing it */
 void content_outcome(const ch_channel *c, uint64_t version, ch_net net, ch_outcome *out);
 void content_digest(const ch_channel *c, uint64_t version, ch_net net, ch_hash *outcome_hash, ch_hash *digest);
-/* Balances under `net` with confirmed contributions; CH_ERR_FUNDS if one is negative. */
-ch_err content_valid(const ch_channel *c, ch_net net);
+/* Balances under `net` with confirmed contributions, less what is reserved; CH_ERR_FUNDS if one is negative. */
+ch_err content_valid(const ch_channel *c, ch_net net, const reservation *reserved);
 bool content_known(const ch_channel *c, uint64_t version, ch_net *net); /* 0, L, outstanding or superseded */
 bool chain_fresh(const ch_env *env);
 bool may_sign_state(const ch_channel *c);
@@ -173,6 +197,7 @@ ch_err on_update(step *s, const ch_msg *m);
 ch_err adopt(step *s, const ch_sig *peer_sig);
 ch_err propose(step *s);
 void resend_outstanding(step *s);
+ch_err op_failed(step *s, const ch_op *op, size_t index, ch_err reason);
 
 /* reestablish.c */
 ch_err on_link_up(step *s);
@@ -190,6 +215,16 @@ ch_err send_open_confirm(step *s);
 ch_err on_close_command(step *s);
 ch_err on_close_message(step *s, const ch_msg *m);
 ch_err pursue_close(step *s);
+
+/* withdraw.c */
+ch_err on_withdraw_command(step *s, ch_amount amount);
+ch_err on_withdraw_message(step *s, const ch_msg *m);
+reservation reservation_by(uint8_t side, const ch_op *op);
+ch_err reserve(const step *s, replay *r, uint8_t side, const ch_op *op);
+void stamp_reserve(const step *s, ch_op *op);
+void withdraw_failed(step *s, ch_err reason);
+void look_for_withdrawal(step *s);
+ch_err pursue_withdraw(step *s);
 
 /* dispute.c */
 ch_err on_challenge_command(step *s, bool risk_bond);

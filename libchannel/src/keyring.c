@@ -220,6 +220,16 @@ static ch_err sign_close(void *ctx, ch_sig *out, const ch_chain *chain, const ch
   return sign_with(out, &digest, secret_of(k, key));
 }
 
+static ch_err sign_withdraw(void *ctx, ch_sig *out, const ch_chain *chain, const ch_hash *key_nonce,
+                            const ch_withdraw *withdraw) {
+  ch_keyring *k = ctx;
+  const key_row *key = key_of(k, key_nonce);
+  if (key == NULL) return CH_ERR_SIGNER;
+  ch_hash digest;
+  ch_withdraw_digest(&digest, domain_of(k, chain), withdraw);
+  return sign_with(out, &digest, secret_of(k, key));
+}
+
 static ch_err sign_challenge(void *ctx, ch_sig *out, const ch_chain *chain, const ch_hash *key_nonce,
                              const ch_challenge *challenge) {
   ch_keyring *k = ctx;
@@ -238,6 +248,7 @@ ch_signer ch_keyring_signer(ch_keyring *k) {
                      .channel_key = channel_key,
                      .sign_state = sign_state,
                      .sign_close = sign_close,
+                     .sign_withdraw = sign_withdraw,
                      .sign_challenge = sign_challenge};
 }
 

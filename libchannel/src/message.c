@@ -1,6 +1,8 @@
 /* The wire format of the peer protocol: proto/peer.proto through nanopb, and what that cannot express. */
 #include "channel/message.h"
 
+#include "channel/adjudicator.h"
+
 #include <pb_decode.h>
 #include <pb_encode.h>
 #include <stdlib.h>
@@ -29,6 +31,7 @@ typedef union body {
   ch_wire_Update update;
   ch_wire_FullState full_state;
   ch_wire_Close close;
+  ch_wire_Withdraw withdraw;
 } body;
 
 /* The protobuf message of a type, NULL for an unknown one. */
@@ -43,6 +46,7 @@ static const pb_msgdesc_t *fields_of(ch_msg_type type) {
   case CH_MSG_UPDATE: return ch_wire_Update_fields;
   case CH_MSG_FULL_STATE: return ch_wire_FullState_fields;
   case CH_MSG_CLOSE: return ch_wire_Close_fields;
+  case CH_MSG_WITHDRAW: return ch_wire_Withdraw_fields;
   }
   return NULL;
 }
@@ -56,11 +60,20 @@ bool ch_payment_id_ok(const char *id, size_t len) {
   return true;
 }
 
+static bool amount_ok(ch_amount a) {
+  return a.v > 0 && a.v <= CH_MONEY_MAX;
+}
+
+static bool withdrawal_ok(uint16_t seq, ch_amount amount, uint64_t valid_until) {
+  return seq < CH_SEQ_LAST && amount_ok(amount) && valid_until >> TIME_BITS == 0;
+}
+
 static bool op_ok(const ch_op *op) {
   switch ((ch_op_kind)op->kind) {
   case CH_OP_NOOP:
   case CH_OP_SHUTDOWN: return true;
-  case CH_OP_PAY: return op->amount.v > 0 && op->amount.v <= CH_MONEY_MAX && ch_payment_id_ok(op->id, op->id_len);
+  case CH_OP_PAY: return amount_ok(op->amount) && ch_payment_id_ok(op->id, op->id_len);
+  case CH_OP_RESERVE: return withdrawal_ok(op->seq, op->amount, op->valid_until);
   }
   return false;
 }
@@ -87,6 +100,8 @@ static bool content_ok(const ch_msg *m) {
   case CH_MSG_UPDATE: return update_ok(m);
   case CH_MSG_FULL_STATE: return m->u.full_state.version > 0;
   case CH_MSG_CLOSE: return m->u.close.valid_until >> TIME_BITS == 0;
+  case CH_MSG_WITHDRAW:
+    return m->u.withdraw.side <= 1 && withdrawal_ok(m->u.withdraw.seq, m->u.withdraw.amount, m->u.withdraw.valid_until);
   case CH_MSG_ERROR: return memchr(m->u.error.text, '\0', sizeof m->u.error.text) != NULL;
   case CH_MSG_FUNDS: return true;
   }
@@ -129,6 +144,7 @@ static bool get_net(ch_net *out, const uint8_t in[NET_BYTES]) {
 /* --- Operations: between the stream and the message's array, without a copy of all of them in between ---- */
 
 #define LEN_TAG(field) ((uint8_t)((field) << 3 | PB_WT_STRING))
+#define NUMBER_TAG(field) ((uint8_t)((field) << 3 | PB_WT_VARINT))
 
 /* Where decoded operations go: at most `cap`, allocated once when the first one arrives. */
 typedef struct op_sink {
@@ -137,19 +153,35 @@ typedef struct op_sink {
   bool no_memory;
 } op_sink;
 
+static uint8_t *put_op_amount(uint8_t *p, uint8_t field, ch_amount a) {
+  uint8_t bytes[16];
+  size_t n = ch_amount_bytes(bytes, a);
+  *p++ = LEN_TAG(field);
+  *p++ = (uint8_t)n;
+  return (uint8_t *)memcpy(p, bytes, n) + n;
+}
+
+static uint8_t *put_op_number(uint8_t *p, uint8_t field, uint64_t v) {
+  *p++ = NUMBER_TAG(field);
+  for (; v > 0x7f; v >>= 7)
+    *p++ = (uint8_t)(v | 0x80);
+  *p++ = (uint8_t)v;
+  return p;
+}
+
 /* Writes a Proposal's field `op`. By hand, as reading: nanopb would go through every operation several times to learn
  * the sizes of what is nested. All lengths in it are below 128, one byte. */
 static size_t op_bytes(uint8_t out[ch_wire_Op_size + 2], uint8_t field, const ch_op *op) {
   uint8_t *p = out + 4;
   if (op->kind == CH_OP_PAY) {
-    uint8_t amount[16];
-    size_t n = ch_amount_bytes(amount, op->amount);
     *p++ = LEN_TAG(ch_wire_Pay_id_tag);
     *p++ = op->id_len;
     p = (uint8_t *)memcpy(p, op->id, op->id_len) + op->id_len;
-    *p++ = LEN_TAG(ch_wire_Pay_amount_tag);
-    *p++ = (uint8_t)n;
-    p = (uint8_t *)memcpy(p, amount, n) + n;
+    p = put_op_amount(p, ch_wire_Pay_amount_tag, op->amount);
+  } else if (op->kind == CH_OP_RESERVE) {
+    p = put_op_amount(p, ch_wire_Reserve_amount_tag, op->amount);
+    p = put_op_number(p, ch_wire_Reserve_seq_tag, op->seq);
+    p = put_op_number(p, ch_wire_Reserve_valid_until_tag, op->valid_until);
   }
   out[0] = LEN_TAG(field);
   out[1] = (uint8_t)(p - out - 2);
@@ -158,13 +190,23 @@ static size_t op_bytes(uint8_t out[ch_wire_Op_size + 2], uint8_t field, const ch
   return (size_t)(p - out);
 }
 
+static bool get_reserve(ch_op *op, const uint8_t *in, size_t len) {
+  ch_wire_Reserve w = ch_wire_Reserve_init_zero;
+  pb_istream_t stream = pb_istream_from_buffer(in, len);
+  if (!pb_decode(&stream, ch_wire_Reserve_fields, &w)) return false;
+  op->seq = w.seq;
+  op->valid_until = w.valid_until;
+  return GET_AMOUNT(op->amount, w.amount);
+}
+
 /* Reads what op_bytes wrote behind its first two bytes. Tags are left to the comparison in is_canonical. */
 static bool op_from_bytes(ch_op *op, const uint8_t *in, size_t len) {
   if (len < 2 || in[1] != len - 2) return false;
   *op = (ch_op){.kind = in[0] >> 3};
-  if (op->kind != CH_OP_PAY) return len == 2;
   in += 2;
   len -= 2;
+  if (op->kind == CH_OP_RESERVE) return get_reserve(op, in, len);
+  if (op->kind != CH_OP_PAY) return len == 0;
   if (len < 2 || in[1] > CH_PAYMENT_ID_MAX || in[1] > len - 2) return false;
   op->id_len = in[1];
   memcpy(op->id, in + 2, op->id_len);
@@ -291,6 +333,16 @@ static bool put_close(ch_wire_Close *w, const ch_msg *m) {
   return put_net(w->net, m->u.close.net);
 }
 
+static bool put_withdraw(ch_wire_Withdraw *w, const ch_msg *m) {
+  COPY(w->channel, m->id.b);
+  w->epoch = m->epoch;
+  w->seq = m->u.withdraw.seq;
+  w->side = m->u.withdraw.side;
+  w->valid_until = m->u.withdraw.valid_until;
+  COPY(w->signature, m->u.withdraw.sig.b);
+  return PUT_AMOUNT(w->amount, m->u.withdraw.amount);
+}
+
 static bool put_error(ch_wire_Error *w, const ch_msg *m) {
   COPY(w->channel, m->id.b);
   w->epoch = m->epoch;
@@ -310,6 +362,7 @@ static bool put(body *w, const ch_msg *m) {
   case CH_MSG_UPDATE: return put_update(&w->update, m);
   case CH_MSG_FULL_STATE: return put_full_state(&w->full_state, m);
   case CH_MSG_CLOSE: return put_close(&w->close, m);
+  case CH_MSG_WITHDRAW: return put_withdraw(&w->withdraw, m);
   }
   return false;
 }
@@ -410,6 +463,16 @@ static bool get_close(ch_msg *m, const ch_wire_Close *w) {
   return get_net(&m->u.close.net, w->net);
 }
 
+static bool get_withdraw(ch_msg *m, const ch_wire_Withdraw *w) {
+  COPY(m->id.b, w->channel);
+  m->epoch = w->epoch;
+  m->u.withdraw.seq = w->seq;
+  m->u.withdraw.side = w->side;
+  m->u.withdraw.valid_until = w->valid_until;
+  COPY(m->u.withdraw.sig.b, w->signature);
+  return GET_AMOUNT(m->u.withdraw.amount, w->amount);
+}
+
 static bool get_error(ch_msg *m, const ch_wire_Error *w) {
   COPY(m->id.b, w->channel);
   m->epoch = w->epoch;
@@ -429,6 +492,7 @@ static bool get(ch_msg *m, const body *w) {
   case CH_MSG_UPDATE: return get_update(m, &w->update);
   case CH_MSG_FULL_STATE: return get_full_state(m, &w->full_state);
   case CH_MSG_CLOSE: return get_close(m, &w->close);
+  case CH_MSG_WITHDRAW: return get_withdraw(m, &w->withdraw);
   }
   return false;
 }

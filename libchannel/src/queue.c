@@ -46,3 +46,13 @@ ch_err queue_pending(const ch_channel *c, ch_amount *sum) {
   }
   return CH_OK;
 }
+
+ch_err queue_covered(const ch_channel *c) {
+  ch_amount waits;
+  ch_net after;
+  ch_err err = queue_pending(c, &waits);
+  if (!err && !c->reserved.active) err = ch_amount_add(&waits, waits, c->withdraw_wanted);
+  if (!err) err = c->me == 0 ? ch_net_add(&after, c->latest.net, waits) : ch_net_sub(&after, c->latest.net, waits);
+  if (!err) err = content_valid(c, after, &c->reserved);
+  return err == CH_ERR_OVERFLOW ? CH_ERR_FUNDS : err;
+}

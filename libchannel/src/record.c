@@ -162,6 +162,38 @@ static bool get_terms(ch_channel *c, const Record *r) {
          get_amount(&c->deposit[1], r->deposit1) && !ch_params_check(p);
 }
 
+/* --- Money on its way out --------------------------------------------------------------------------- */
+
+static void put_reservation(Record *r, const ch_channel *c) {
+  const reservation *v = &c->reserved;
+  put_amount(r->withdraw_wanted, c->withdraw_wanted);
+  r->has_reserved = v->active;
+  r->reserved.side = v->side;
+  r->reserved.seq = v->seq;
+  put_amount(r->reserved.amount, v->amount);
+  r->reserved.valid_until = v->valid_until;
+  r->reserved.have0 = v->have[0];
+  r->reserved.have1 = v->have[1];
+  PUT(r->reserved.sig0, v->sig[0]);
+  PUT(r->reserved.sig1, v->sig[1]);
+}
+
+static bool get_reservation(ch_channel *c, const Record *r) {
+  reservation *v = &c->reserved;
+  if (!get_amount(&c->withdraw_wanted, r->withdraw_wanted)) return false;
+  if (!r->has_reserved) return true;
+  if (r->reserved.side > 1 || r->reserved.seq >= CH_SEQ_LAST) return false;
+  v->active = true;
+  v->side = (uint8_t)r->reserved.side;
+  v->seq = (uint16_t)r->reserved.seq;
+  v->valid_until = r->reserved.valid_until;
+  v->have[0] = r->reserved.have0;
+  v->have[1] = r->reserved.have1;
+  GET(v->sig[0], r->reserved.sig0);
+  GET(v->sig[1], r->reserved.sig1);
+  return get_amount(&v->amount, r->reserved.amount);
+}
+
 /* --- What was signed ------------------------------------------------------------------------------ */
 
 static void put_signed(Record *r, const ch_channel *c) {
@@ -280,6 +312,8 @@ static bool encode_ops(pb_ostream_t *stream, const pb_field_t *field, void *cons
     op.id.size = c->ops[i].id_len;
     memcpy(op.id.bytes, c->ops[i].id, c->ops[i].id_len);
     put_amount(op.amount, c->ops[i].amount);
+    op.seq = c->ops[i].seq;
+    op.valid_until = c->ops[i].valid_until;
     if (!pb_encode_tag_for_field(stream, field) || !pb_encode_submessage(stream, RecOp_fields, &op)) return false;
   }
   return true;
@@ -294,6 +328,8 @@ static bool decode_op(pb_istream_t *stream, const pb_field_t *field, void **arg)
   op.kind = (uint8_t)r.kind;
   op.id_len = (uint8_t)r.id.size;
   memcpy(op.id, r.id.bytes, r.id.size);
+  op.seq = (uint16_t)r.seq;
+  op.valid_until = r.valid_until;
   if (!get_amount(&op.amount, r.amount) || queue_append(c, &op, 1)) return false;
   c->ops[c->n_queue - 1].version = r.version;
   return true;
@@ -306,6 +342,7 @@ ch_err ch_channel_encode(const ch_channel *c, uint8_t **out, size_t *len) {
   r.format = RECORD_FORMAT;
   put_terms(&r, c);
   put_signed(&r, c);
+  put_reservation(&r, c);
   r.facts = facts_of(c);
   memcpy(r.freeze_reason, c->freeze_reason, sizeof r.freeze_reason);
   r.epoch = c->epoch;
@@ -334,7 +371,7 @@ ch_err ch_channel_encode(const ch_channel *c, uint8_t **out, size_t *len) {
 }
 
 static bool fill(ch_channel *c, const Record *r) {
-  if (r->epoch > UINT16_MAX || !get_terms(c, r) || !get_signed(c, r)) return false;
+  if (r->epoch > UINT16_MAX || !get_terms(c, r) || !get_signed(c, r) || !get_reservation(c, r)) return false;
   channel_derive(c);
   ch_hash tag;
   ch_keccak256(&tag, c->salt.b, sizeof c->salt.b);
@@ -356,16 +393,22 @@ static bool fill(ch_channel *c, const Record *r) {
 
 static bool among(const ch_op *ops, size_t n, const ch_op *op) {
   for (size_t i = 0; i < n; i++)
-    if (ops[i].id_len == op->id_len && memcmp(ops[i].id, op->id, op->id_len) == 0) return true;
+    if (ops[i].kind == op->kind && ops[i].id_len == op->id_len && memcmp(ops[i].id, op->id, op->id_len) == 0)
+      return true;
   return false;
 }
 
-/* Puts back what waits: the caller's pending payments, and the shutdown that was asked for. */
+/* Puts back what waits: the caller's pending payments, and the withdrawal and the shutdown that were asked for. */
 static ch_err restore_queue(ch_channel *c, const ch_op *queue, size_t n) {
   size_t have = c->n_out + c->n_queue;
   for (size_t i = 0; i < n; i++) {
     if (among(c->ops, have, &queue[i])) continue;
     ch_err err = queue_append(c, &queue[i], 1);
+    if (err) return err;
+  }
+  const ch_op withdrawal = {.kind = CH_OP_RESERVE, .amount = c->withdraw_wanted};
+  if (c->withdraw_wanted.v && !c->reserved.active && !among(c->ops, have, &withdrawal)) {
+    ch_err err = queue_append(c, &withdrawal, 1);
     if (err) return err;
   }
   return c->close_wanted && !c->accounted ? queue_shutdown(c) : CH_OK;

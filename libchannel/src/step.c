@@ -43,6 +43,7 @@ static ch_err on_message(step *s, const ch_msg *m) {
   case CH_MSG_UPDATE: return on_update(s, m);
   case CH_MSG_FULL_STATE: return on_full_state(s, m);
   case CH_MSG_CLOSE: return on_close_message(s, m);
+  case CH_MSG_WITHDRAW: return on_withdraw_message(s, m);
   case CH_MSG_ERROR: return CH_OK;
   case CH_MSG_OPEN_REQUEST:
   case CH_MSG_OPEN_ACCEPT: break;
@@ -61,12 +62,7 @@ static ch_err on_pay(step *s, const ch_op *ops, size_t n) {
   if (c->n_queue + n > CH_MAX_QUEUE) return CH_ERR_QUEUE_FULL;
   ch_err err = queue_append(c, ops, n);
   if (err) return err;
-  ch_amount pending;
-  ch_net after;
-  err = queue_pending(c, &pending);
-  if (!err) err = c->me == 0 ? ch_net_add(&after, c->latest.net, pending) : ch_net_sub(&after, c->latest.net, pending);
-  if (!err) err = content_valid(c, after);
-  if (err) return err == CH_ERR_OVERFLOW ? CH_ERR_FUNDS : err;
+  err = queue_covered(c);
   for (size_t i = 0; i < n && !err; i++)
     err = fx_payment(s->fx, &ops[i], false, CH_PAYMENT_PENDING, c->epoch, 0, 0, CH_OK);
   return err;
@@ -89,6 +85,7 @@ static ch_err dispatch(step *s, const ch_event *ev) {
   case CH_EV_MESSAGE: return on_message(s, ev->u.msg);
   case CH_EV_PAY: return on_pay(s, ev->u.pay.ops, ev->u.pay.n);
   case CH_EV_CLOSE: return on_close_command(s);
+  case CH_EV_WITHDRAW: return on_withdraw_command(s, ev->u.withdraw.amount);
   case CH_EV_CHALLENGE: return on_challenge_command(s, ev->u.challenge.risk_bond);
   case CH_EV_CHAIN: return on_view(s, ev->u.view);
   case CH_EV_TICK: return on_tick(s);
@@ -109,6 +106,7 @@ static ch_err pursue(step *s) {
   ch_err err = pursue_chain(s);
   if (!err) err = propose(s);
   if (!err) err = say_update(s);
+  if (!err) err = pursue_withdraw(s);
   return err ? err : pursue_close(s);
 }
 

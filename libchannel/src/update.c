@@ -69,6 +69,7 @@ ch_err adopt(step *s, const ch_sig *peer_sig) {
   if (!would_hold(c, s->env)) return CH_OK;
   for (size_t i = 0; i < c->n_out; i++) {
     if (c->ops[i].kind == CH_OP_SHUTDOWN) c->shutdown = true;
+    if (c->ops[i].kind == CH_OP_RESERVE) c->reserved = reservation_by(c->me, &c->ops[i]);
     err = fx_payment(s->fx, &c->ops[i], false, CH_PAYMENT_SETTLED, c->epoch, c->out.version, i, CH_OK);
     if (err) return err;
   }
@@ -79,6 +80,12 @@ ch_err adopt(step *s, const ch_sig *peer_sig) {
   s->fx->durable = true;
   if (c->shutdown) set_cause(s, "shutdown agreed");
   return CH_OK;
+}
+
+/* An operation of mine that can never be enforced. */
+ch_err op_failed(step *s, const ch_op *op, size_t index, ch_err reason) {
+  if (op->kind == CH_OP_RESERVE) withdraw_failed(s, reason);
+  return fx_payment(s->fx, op, false, CH_PAYMENT_FAILED, s->c->epoch, 0, index, reason);
 }
 
 /* Rule 5: only for exactly my outstanding. A late accept of a content that I have replaced is kept as evidence. */
@@ -92,34 +99,47 @@ static ch_err on_accept(step *s, uint64_t version, const ch_sig *sig) {
   return drop_link(s, CH_ERR_VIOLATION, "late accept of a replaced proposal");
 }
 
-/* The first operation that may not be signed now, or n if all may. Rule 2 and the validity rule of section 3. */
-static size_t first_invalid(const ch_channel *c, uint8_t side, const ch_op *ops, size_t n, ch_err *reason) {
-  ch_net net = c->latest.net;
-  bool down = c->shutdown;
+static replay replay_start(const ch_channel *c) {
+  return (replay){.net = c->latest.net, .shutdown = c->shutdown, .reserved = c->reserved};
+}
+
+/* One operation of `side` on top of *r, or why it may not be signed now: rule 2 and the validity rule of section 3. */
+static ch_err replay_op(const step *s, replay *r, uint8_t side, const ch_op *op) {
+  switch ((ch_op_kind)op->kind) {
+  case CH_OP_NOOP: return CH_OK;
+  case CH_OP_SHUTDOWN: r->shutdown = true; return CH_OK;
+  case CH_OP_PAY: break;
+  case CH_OP_RESERVE: return reserve(s, r, side, op);
+  }
+  if (r->shutdown) return CH_ERR_PHASE;
+  ch_err err = apply_op(side, op, r->net, &r->net);
+  return err ? err : content_valid(s->c, r->net, &r->reserved);
+}
+
+/* The first operation of the peer that may not be signed now, or n if all may. */
+static size_t first_invalid(const step *s, replay *r, const ch_op *ops, size_t n, ch_err *reason) {
+  *r = replay_start(s->c);
   for (size_t i = 0; i < n; i++) {
-    if (ops[i].kind == CH_OP_SHUTDOWN) down = true;
-    if (ops[i].kind != CH_OP_PAY) continue;
-    *reason = down ? CH_ERR_PHASE : apply_op(side, &ops[i], net, &net);
-    if (!*reason) *reason = content_valid(c, net);
+    *reason = replay_op(s, r, them(s->c), &ops[i]);
     if (*reason) return i;
   }
   return n;
 }
 
-static ch_err accept_proposal(step *s, const ch_msg *m, ch_net net) {
+static ch_err accept_proposal(step *s, const ch_msg *m, const replay *after) {
   ch_channel *c = s->c;
   ch_sig mine;
-  ch_err err = sign_content(s, m->u.update.version, net, &mine);
+  ch_err err = sign_content(s, m->u.update.version, after->net, &mine);
   if (err) return err;
-  set_latest(c, m->u.update.version, net, &mine, &m->u.update.sig);
+  set_latest(c, m->u.update.version, after->net, &mine, &m->u.update.sig);
   queue_requeue_out(c); /* crossing: my dropped operations are proposed again */
   memset(&c->out, 0, sizeof c->out);
+  c->shutdown = after->shutdown;
+  c->reserved = after->reserved;
   for (size_t i = 0; i < m->u.update.n_ops; i++) {
     const ch_op *op = &m->u.update.ops[i];
-    if (op->kind == CH_OP_SHUTDOWN) {
-      c->shutdown = true;
-      set_cause(s, "shutdown asked for by the peer");
-    }
+    if (op->kind == CH_OP_SHUTDOWN) set_cause(s, "shutdown asked for by the peer");
+    if (op->kind == CH_OP_RESERVE) set_cause(s, "withdrawal asked for by the peer");
     err = fx_payment(s->fx, op, true, CH_PAYMENT_SETTLED, c->epoch, m->u.update.version, i, CH_OK);
     if (err) return err;
   }
@@ -163,10 +183,11 @@ static ch_err on_proposal(step *s, const ch_msg *m) {
   ch_err err = verify_peer(s, version, net, &m->u.update.sig);
   if (err) return err;
   if (c->out.kind != OUT_NONE && version < c->out.version) return CH_OK; /* rule 3: crossing, mine is higher */
+  replay after;
   ch_err reason = CH_OK;
-  size_t bad = first_invalid(c, them(c), m->u.update.ops, m->u.update.n_ops, &reason);
+  size_t bad = first_invalid(s, &after, m->u.update.ops, m->u.update.n_ops, &reason);
   if (bad < m->u.update.n_ops) return refuse_proposal(s, m, bad, reason);
-  return accept_proposal(s, m, net);
+  return accept_proposal(s, m, &after);
 }
 
 static ch_err on_refusal(step *s, const ch_msg *m) {
@@ -180,14 +201,14 @@ static ch_err on_refusal(step *s, const ch_msg *m) {
   if (c->out.kind != OUT_PROPOSAL || version != c->out.version + 1) return CH_ERR_VIOLATION;
   if (m->u.update.refused_op >= c->n_out) return CH_ERR_VIOLATION;
   size_t index = m->u.update.refused_op;
-  if (c->ops[index].kind != CH_OP_PAY) return CH_ERR_VIOLATION; /* a no-op or a shutdown cannot be refused */
+  if (c->ops[index].kind == CH_OP_NOOP || c->ops[index].kind == CH_OP_SHUTDOWN) return CH_ERR_VIOLATION;
   ch_sig mine;
   err = sign_content(s, version, c->latest.net, &mine);
   if (err) return err;
   set_latest(c, version, c->latest.net, &mine, &m->u.update.sig);
   /* Rule 6: L is now above every version of mine that contains it, so it can never be enforced. */
   ch_err reason = m->u.update.reason == CH_ERR_PHASE ? CH_ERR_PHASE : CH_ERR_FUNDS;
-  err = fx_payment(s->fx, &c->ops[index], false, CH_PAYMENT_FAILED, c->epoch, 0, index, reason);
+  err = op_failed(s, &c->ops[index], index, reason);
   if (err) return err;
   queue_remove(c, index);
   queue_requeue_out(c);
@@ -207,37 +228,39 @@ ch_err on_update(step *s, const ch_msg *m) {
   return m->u.update.has_refusal ? on_refusal(s, m) : CH_OK;
 }
 
-/* Whether the peer, from what it said it sees confirmed, would find my side covered under `net`. */
-static bool peer_sees(const ch_channel *c, ch_net net) {
-  ch_net mine = c->link.peer_contribution[c->me];
-  return c->me == 0 ? mine.v - net.v >= 0 : mine.v + net.v >= 0;
+/* Whether the peer, from what it said it sees confirmed, would find my side covered. */
+static bool peer_sees(const ch_channel *c, const replay *r) {
+  ch_i128 mine = c->link.peer_contribution[c->me].v;
+  mine += c->me == 0 ? -r->net.v : r->net.v;
+  if (r->reserved.active && r->reserved.side == c->me) mine -= (ch_i128)r->reserved.amount.v;
+  return mine >= 0;
 }
 
 /* Takes operations from the head of the queue into a batch. Those that can no longer be valid fail: no signature
  * above L contains them, because nothing of mine is outstanding. */
 static ch_err fill_batch(step *s, size_t *taken, ch_net *net) {
   ch_channel *c = s->c;
-  bool down = c->shutdown;
+  replay r = replay_start(c);
   size_t n = 0, seen = 0;
   for (; n < CH_MAX_OPS && seen < c->n_queue; seen++) {
-    const ch_op *op = &c->ops[seen];
-    bool again = op->kind == CH_OP_SHUTDOWN && down;
-    ch_net after;
-    ch_err reason = op->kind == CH_OP_PAY && down ? CH_ERR_PHASE : apply_op(c->me, op, *net, &after);
-    if (!reason && op->kind == CH_OP_PAY) reason = content_valid(c, after);
+    ch_op *op = &c->ops[seen];
+    if (op->kind == CH_OP_RESERVE) stamp_reserve(s, op);
+    bool again = op->kind == CH_OP_SHUTDOWN && r.shutdown;
+    replay after = r;
+    ch_err reason = replay_op(s, &after, c->me, op);
     if (reason || again) {
-      ch_err err = fx_payment(s->fx, op, false, CH_PAYMENT_FAILED, c->epoch, 0, n, reason);
+      ch_err err = op_failed(s, op, n, reason);
       if (err) return err;
       continue;
     }
-    if (op->kind == CH_OP_PAY && !peer_sees(c, after)) break;
-    if (op->kind == CH_OP_SHUTDOWN) down = true;
-    *net = after;
+    if (op->kind != CH_OP_SHUTDOWN && !peer_sees(c, &after)) break;
+    r = after;
     c->ops[n++] = *op;
   }
   if (n < seen) memmove(c->ops + n, c->ops + seen, (c->n_queue - seen) * sizeof *c->ops);
   c->n_queue -= seen - n;
   *taken = n;
+  *net = r.net;
   return CH_OK;
 }
 

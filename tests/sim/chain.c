@@ -29,6 +29,7 @@ bool chain_apply(world *w, block *b, const ch_addr *sender, ch_amount value, con
     return false;
   }
   note(w, "tx %d mined", (int)tx->kind);
+  if (tx->kind == CH_TX_WITHDRAW) w->withdrawals++;
   for (int i = 0; i < 2; i++)
     if (ch_addr_eq(sender, &w->node[i].address) && ch_amount_sub(&b->purse[i], b->purse[i], value))
       fail(w, "a purse was overdrawn");

@@ -25,7 +25,24 @@ static void check_reports(world *w, int payer) {
     if (!row_of(a->out, a->n_out, b->in[i].id)) fail(w, "payment %s was received, but never made", b->in[i].id);
 }
 
+/* No state that a node relies on gives a side more than the chain holds for it, whatever was taken out meanwhile: then
+ * payouts are never clamped, and nobody's money pays for another's. */
+static void check_covered(world *w) {
+  const ch_adj_slots *b = &chain_head(w)->state.slots;
+  for (int s = 0; s < 2; s++) {
+    ch_state st;
+    ch_outcome o;
+    ch_sig sig[2];
+    if (!w->node[s].channel) continue;
+    ch_channel_latest(w->node[s].channel, &st, &o, sig);
+    if (st.epoch != b->epoch) continue;
+    if (b->contribution[0].v - o.net.v < 0 || b->contribution[1].v + o.net.v < 0)
+      fail(w, "node %d's state %llu is not covered on chain", s, (unsigned long long)st.version);
+  }
+}
+
 void check_always(world *w) {
+  check_covered(w);
   check_money(w);
   check_reports(w, 0);
   check_reports(w, 1);
@@ -49,6 +66,8 @@ void check_converged(world *w) {
     ch_channel_info(w->node[s].channel, &env, &info[s]);
     if (info[s].frozen) fail(w, "node %d is frozen: %s", s, info[s].freeze_reason);
     if (info[s].outstanding || info[s].queued) fail(w, "node %d still has operations under way", s);
+    if (info[s].reserved_mine.v && w->now < info[s].wait_until)
+      fail(w, "node %d's withdrawal does not come to an end", s);
     for (size_t i = 0; i < w->node[s].disk.n_out; i++)
       if (w->node[s].disk.out[i].status == CH_PAYMENT_PENDING)
         fail(w, "payment %s is neither settled nor failed", w->node[s].disk.out[i].id);

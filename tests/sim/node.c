@@ -74,6 +74,16 @@ static ch_err k_sign_close(void *ctx, ch_sig *out, const ch_chain *chain, const 
   return ch_sign(out, &digest, &key);
 }
 
+static ch_err k_sign_withdraw(void *ctx, ch_sig *out, const ch_chain *chain, const ch_hash *nonce,
+                              const ch_withdraw *what) {
+  ch_secret key;
+  ch_hash domain, digest;
+  ch_domain(&domain, chain);
+  ch_withdraw_digest(&digest, &domain, what);
+  channel_secret(((keys *)ctx)->n, nonce, &key);
+  return ch_sign(out, &digest, &key);
+}
+
 static ch_err k_sign_challenge(void *ctx, ch_sig *out, const ch_chain *chain, const ch_hash *nonce,
                                const ch_challenge *c) {
   ch_secret key;
@@ -86,8 +96,8 @@ static ch_err k_sign_challenge(void *ctx, ch_sig *out, const ch_chain *chain, co
 
 ch_signer node_signer(world *w, node *n) {
   contexts[n->side] = (keys){w, n};
-  return (ch_signer){&contexts[n->side], k_node_id,    k_ecdh,       k_sign_open,
-                     k_channel_key,      k_sign_state, k_sign_close, k_sign_challenge};
+  return (ch_signer){&contexts[n->side], k_node_id,    k_ecdh,          k_sign_open,     k_channel_key,
+                     k_sign_state,       k_sign_close, k_sign_withdraw, k_sign_challenge};
 }
 
 /* --- Making and losing a node ------------------------------------------------------------------------------ */
@@ -290,8 +300,8 @@ void node_deliver(world *w, node *n) {
 }
 
 void node_look_at_chain(world *w, node *n) {
-  if (!n->alive || n->stalled) return;
-  n->seen = w->n_blocks - 1;
+  if (!n->alive) return;
+  if (!n->stalled) n->seen = w->n_blocks - 1;
   int final = n->seen > FINAL_DEPTH ? n->seen - FINAL_DEPTH : 0;
   ch_chain_view view = {w->blocks[n->seen].state, w->blocks[final].state};
   ch_event ev = {.kind = CH_EV_CHAIN, .u.view = &view};
@@ -330,7 +340,6 @@ void node_restart(world *w, node *n) {
   n->alive = true;
   rng_hash(&w->rng, &n->instance);
   memset(&n->view, 0, sizeof n->view);
-  n->seen = w->n_blocks - 1;
   if (!n->disk.record) return;
   size_t k = pending_ops(n, ops);
   bool old = w->broken == BROKEN_BACKUP && n->disk.backup;

@@ -70,6 +70,21 @@ static void act_pay(world *w, node *n) {
   node_step(w, n, &ev); /* too much money, or not open: refused, and nothing must have changed */
 }
 
+static void act_withdraw(world *w, node *n) {
+  if (w->ending) return;
+  ch_event ev = {.kind = CH_EV_WITHDRAW};
+  ev.u.withdraw.amount = ch_amount_of(1 + rng_below(&w->rng, rng_chance(&w->rng, 20) ? 3000 : 200));
+  node_step(w, n, &ev); /* refused while another one is under way, as are amounts that are not there */
+}
+
+/* Hours pass, so that what was signed and not used expires. */
+static void act_wait(world *w) {
+  w->now += rng_below(&w->rng, 5000);
+  chain_mine(w);
+  for (int s = 0; s < 2; s++)
+    node_look_at_chain(w, &w->node[s]);
+}
+
 static void act_fault(world *w, node *n) {
   switch (rng_below(&w->rng, 6)) {
   case 0: link_cut(w); break;
@@ -87,8 +102,10 @@ static void act_fault(world *w, node *n) {
 static void act(world *w) {
   node *n = &w->node[rng_below(&w->rng, 2)];
   unsigned what = rng_below(&w->rng, 100);
-  if (what < 18)
+  if (what < 16)
     act_pay(w, n);
+  else if (what < 18)
+    rng_chance(&w->rng, 80) ? act_withdraw(w, n) : act_wait(w);
   else if (what < 78)
     node_deliver(w, n);
   else if (what < 84)
@@ -212,7 +229,7 @@ static void run(world *w) {
   bool early = rng_chance(&w->rng, 30);
   for (unsigned i = 0; i < length && !w->failure && w->n_blocks < MAX_BLOCKS / 2; i++) {
     act(w);
-    if (i % 32 == 0) check_always(w);
+    if (i % 8 == 0) check_always(w);
     if (early && i == length / 2) command(w, (int)rng_below(&w->rng, 2), CH_EV_CHALLENGE);
     if (early && i == length / 2 + 3) command(w, (int)rng_below(&w->rng, 2), CH_EV_CLOSE);
   }
@@ -230,7 +247,7 @@ static void run(world *w) {
 }
 
 typedef struct totals {
-  unsigned long steps, crashes, cuts, reorgs, refusals, payments;
+  unsigned long steps, crashes, cuts, reorgs, refusals, payments, withdrawals;
 } totals;
 
 static bool run_seed(uint64_t seed, bool trace, broken b, totals *t) {
@@ -246,6 +263,7 @@ static bool run_seed(uint64_t seed, bool trace, broken b, totals *t) {
   t->cuts += w->cuts;
   t->reorgs += w->reorgs;
   t->refusals += w->refusals;
+  t->withdrawals += w->withdrawals;
   t->payments += w->node[0].disk.n_out + w->node[1].disk.n_out;
   bool ok = !w->failure;
   if (!ok) printf("# seed %llu: %s\n", (unsigned long long)seed, w->why);
@@ -286,9 +304,10 @@ int main(int argc, char **argv) {
   totals t = {0};
   for (uint64_t s = from; s < from + seeds && failed < 5; s++)
     if (!run_seed(s, trace, b, &t)) failed++;
-  printf("# seeds %llu..%llu: %lu steps, %lu payments, %lu crashes, %lu cuts, %lu reorganisations, %lu refusals\n",
+  printf("# seeds %llu..%llu: %lu steps, %lu payments, %lu crashes, %lu cuts, %lu reorganisations, %lu refusals, %lu "
+         "withdrawals\n",
          (unsigned long long)from, (unsigned long long)(from + seeds - 1), t.steps, t.payments, t.crashes, t.cuts,
-         t.reorgs, t.refusals);
+         t.reorgs, t.refusals, t.withdrawals);
   bool good = (failed != 0) == (b != BROKEN_NOTHING);
   printf("%s 1 - sim: %llu seeds from %llu%s%s\n1..1\n", good ? "ok" : "not ok", (unsigned long long)seeds,
          (unsigned long long)from, b ? ", a broken rule is noticed: " : "", b ? broken_names[b] : "");

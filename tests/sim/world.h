@@ -11,7 +11,7 @@
 
 #define MAX_BLOCKS 512
 #define MAX_INFLIGHT 256
-#define MAX_JOBS 32
+#define MAX_JOBS 128
 #define MAX_PAYMENTS 512
 #define MAX_SIGNED 4096
 #define MAX_STATES 1024
@@ -134,7 +134,7 @@ typedef struct world {
   bool optimistic; /* FUNDS hints overstate what the peer sees */
   bool faults;     /* crashes, cuts and lost writes may happen */
   bool ending;     /* no new payments */
-  unsigned steps, crashes, cuts, reorgs, refusals;
+  unsigned steps, crashes, cuts, reorgs, refusals, withdrawals;
   const char *failure; /* the first broken promise */
   char why[200];
 } world;

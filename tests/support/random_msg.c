@@ -30,7 +30,13 @@ static ch_net rnd_net(uint64_t *r) {
 }
 
 static ch_op rnd_op(uint64_t *r) {
-  ch_op op = {.kind = (uint8_t)(CH_OP_NOOP + random_u64(r) % 3)};
+  ch_op op = {.kind = (uint8_t)(CH_OP_NOOP + random_u64(r) % 4)};
+  if (op.kind == CH_OP_RESERVE) {
+    op.amount = rnd_amount(r, CH_MONEY_BITS);
+    op.amount.v += op.amount.v == 0;
+    op.seq = (uint16_t)(random_u64(r) % 0x7fff);
+    op.valid_until = rnd_number(r) >> 24;
+  }
   if (op.kind != CH_OP_PAY) return op;
   op.id_len = (uint8_t)(1 + random_u64(r) % CH_PAYMENT_ID_MAX);
   for (size_t i = 0; i < op.id_len; i++)
@@ -110,6 +116,14 @@ static void rnd_content(uint64_t *r, ch_msg *m) {
     m->u.close.net = rnd_net(r);
     m->u.close.valid_until = rnd_number(r) >> 24;
     rnd_bytes(r, &m->u.close.sig, sizeof(ch_sig));
+    break;
+  case CH_MSG_WITHDRAW:
+    m->u.withdraw.seq = (uint16_t)(random_u64(r) % 0x7fff);
+    m->u.withdraw.side = random_u64(r) & 1;
+    m->u.withdraw.amount = rnd_amount(r, CH_MONEY_BITS);
+    m->u.withdraw.amount.v += m->u.withdraw.amount.v == 0;
+    m->u.withdraw.valid_until = rnd_number(r) >> 24;
+    rnd_bytes(r, &m->u.withdraw.sig, sizeof(ch_sig));
     break;
   case CH_MSG_ERROR:
     m->u.error.code = (uint32_t)rnd_number(r);

@@ -162,6 +162,10 @@ static void test_other_signatures(void **state) {
     assert_int_equal(s.sign_close(s.ctx, &sig, &r.chain, &r.key_nonce, &close), CH_OK);
     ch_close_digest(&digest, &domain, &close);
     assert_int_equal(ch_verify(&digest, &sig, &channel), CH_OK);
+    ch_withdraw withdraw = {.epoch = 3, .seq = 2, .side = 1, .amount = {5}, .valid_until = 9};
+    assert_int_equal(s.sign_withdraw(s.ctx, &sig, &r.chain, &r.key_nonce, &withdraw), CH_OK);
+    ch_withdraw_digest(&digest, &domain, &withdraw);
+    assert_int_equal(ch_verify(&digest, &sig, &channel), CH_OK);
     ch_challenge challenge = {.epoch = 3, .side = 1, .version = 8, .valid_until = 9};
     assert_int_equal(s.sign_challenge(s.ctx, &sig, &r.chain, &r.key_nonce, &challenge), CH_OK);
     ch_challenge_digest(&digest, &domain, &challenge);

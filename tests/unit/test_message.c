@@ -10,9 +10,9 @@
 #include "channel/message.h"
 #include "random_msg.h"
 
-static const ch_msg_type all_types[] = {CH_MSG_ERROR,        CH_MSG_OPEN_REQUEST, CH_MSG_OPEN_ACCEPT,
-                                        CH_MSG_OPEN_CONFIRM, CH_MSG_FUNDS,        CH_MSG_REESTABLISH,
-                                        CH_MSG_UPDATE,       CH_MSG_FULL_STATE,   CH_MSG_CLOSE};
+static const ch_msg_type all_types[] = {CH_MSG_ERROR, CH_MSG_OPEN_REQUEST, CH_MSG_OPEN_ACCEPT, CH_MSG_OPEN_CONFIRM,
+                                        CH_MSG_FUNDS, CH_MSG_REESTABLISH,  CH_MSG_UPDATE,      CH_MSG_FULL_STATE,
+                                        CH_MSG_CLOSE, CH_MSG_WITHDRAW};
 #define N_TYPES (sizeof all_types / sizeof *all_types)
 
 /* --- Comparing ---------------------------------------------------------------------------------- */
@@ -24,6 +24,8 @@ static void assert_same_op(const ch_op *a, const ch_op *b) {
   SAME(id_len);
   SAME(id);
   SAME(amount);
+  SAME(seq);
+  SAME(valid_until);
   SAME(version);
 }
 
@@ -87,6 +89,13 @@ static void assert_same(const ch_msg *a, const ch_msg *b) {
     SAME(u.close.net);
     SAME(u.close.valid_until);
     SAME(u.close.sig);
+    break;
+  case CH_MSG_WITHDRAW:
+    SAME(u.withdraw.seq);
+    SAME(u.withdraw.side);
+    SAME(u.withdraw.amount);
+    SAME(u.withdraw.valid_until);
+    SAME(u.withdraw.sig);
     break;
   case CH_MSG_ERROR:
     SAME(u.error.code);
@@ -579,14 +588,23 @@ static void test_operation_rules(void **state) {
     size_t len;
     bool ok;
   } cases[] = {
-      {"\x0a\x00", 2, true},          /* no-op */
-      {"\x1a\x00", 2, true},          /* shutdown */
-      {"", 0, false},                 /* nothing */
-      {"\x22\x00", 2, false},         /* kind 4 */
-      {"\x0a\x00\x1a\x00", 4, false}, /* two kinds */
-      {"\x0a\x00\x0a\x00", 4, false}, /* one twice */
-      {"\x0a\x02\x08\x01", 4, false}, /* a field in a no-op */
-      {"\x08\x00", 2, false},         /* a number where a message must stand */
+      {"\x0a\x00", 2, true},                                                   /* no-op */
+      {"\x1a\x00", 2, true},                                                   /* shutdown */
+      {"", 0, false},                                                          /* nothing */
+      {"\x22\x00", 2, false},                                                  /* an empty reservation */
+      {"\x22\x07\x0a\x01\x05\x10\x00\x18\x07", 9, true},                       /* a reservation */
+      {"\x22\x07\x0a\x01\x05\x10\x00\x18\x07\x0a\x00", 11, false},             /* and another kind */
+      {"\x22\x06\x0a\x00\x10\x00\x18\x07", 8, false},                          /* of nothing */
+      {"\x22\x09\x0a\x01\x05\x10\xfe\xff\x01\x18\x07", 11, true},              /* the last number */
+      {"\x22\x09\x0a\x01\x05\x10\xff\xff\x01\x18\x07", 11, false},             /* beyond it */
+      {"\x22\x08\x0a\x01\x05\x10\x80\x00\x18\x07", 10, false},                 /* a padded number */
+      {"\x22\x05\x0a\x01\x05\x10\x00", 7, false},                              /* no time */
+      {"\x22\x0c\x0a\x01\x05\x10\x00\x18\x80\x80\x80\x80\x80\x20", 14, false}, /* a time of 2^40 */
+      {"\x2a\x00", 2, false},                                                  /* kind 5 */
+      {"\x0a\x00\x1a\x00", 4, false},                                          /* two kinds */
+      {"\x0a\x00\x0a\x00", 4, false},                                          /* one twice */
+      {"\x0a\x02\x08\x01", 4, false},                                          /* a field in a no-op */
+      {"\x08\x00", 2, false},                                                  /* a number where a message must stand */
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     ops.n = 0;
@@ -715,11 +733,18 @@ static void test_malformed_messages_are_not_sent(void **state) {
   NOT_SENT(CH_MSG_UPDATE, m.u.update.n_ops = 0);
   NOT_SENT(CH_MSG_UPDATE, m.u.update.has_proposal = false);
   NOT_SENT(CH_MSG_UPDATE, op.kind = 0);
-  NOT_SENT(CH_MSG_UPDATE, op.kind = 4);
+  NOT_SENT(CH_MSG_UPDATE, op.kind = 5);
   NOT_SENT(CH_MSG_UPDATE, op.id[0] = ' ');
   NOT_SENT(CH_MSG_UPDATE, op.id_len = CH_PAYMENT_ID_MAX + 1);
   NOT_SENT(CH_MSG_UPDATE, op.amount.v = 0);
   NOT_SENT(CH_MSG_UPDATE, op.amount.v = CH_MONEY_MAX + 1);
+  NOT_SENT(CH_MSG_UPDATE, op.kind = CH_OP_RESERVE, op.seq = 0x7fff);
+  NOT_SENT(CH_MSG_UPDATE, op.kind = CH_OP_RESERVE, op.valid_until = 1ull << 40);
+  NOT_SENT(CH_MSG_UPDATE, op.kind = CH_OP_RESERVE, op.amount.v = 0);
+  NOT_SENT(CH_MSG_WITHDRAW, m.u.withdraw.seq = 0x7fff);
+  NOT_SENT(CH_MSG_WITHDRAW, m.u.withdraw.side = 2);
+  NOT_SENT(CH_MSG_WITHDRAW, m.u.withdraw.amount.v = 0);
+  NOT_SENT(CH_MSG_WITHDRAW, m.u.withdraw.valid_until = 1ull << 40);
   NOT_SENT(CH_MSG_OPEN_REQUEST, m.epoch = 1);
   NOT_SENT(CH_MSG_OPEN_REQUEST, m.u.open_request.bond.v = (ch_u128)1 << CH_BOND_BITS);
   NOT_SENT(CH_MSG_OPEN_REQUEST, m.u.open_request.deposit[1].v = CH_MONEY_MAX + 1);

@@ -179,6 +179,23 @@ static void test_close_digest(void **unused) {
   assert_hash(&digest, "7b1a03d78e4e00fd267f0245ce9dda3b3367b3a23ee3f81730ff6faa296eb97b");
 }
 
+static void test_withdraw_digest(void **unused) {
+  (void)unused;
+  ch_withdraw w = {.id = hash_of_hex(ID),
+                   .epoch = 3,
+                   .seq = 0x7ffe,
+                   .side = 1,
+                   .amount = {CH_MONEY_MAX},
+                   .valid_until = ((uint64_t)1 << 40) - 1};
+  ch_hash domain, digest;
+  ch_domain(&domain, &CHAIN);
+  ch_withdraw_digest(&digest, &domain, &w);
+  assert_hash(&digest, "6abcaab438544bbd76deede0ff44b9620c4d648bd6c876f77d0117544bce624d");
+  w = (ch_withdraw){.id = hash_of_hex(ID), .epoch = 0xffff, .amount = ch_amount_of(1), .valid_until = 1700000000};
+  ch_withdraw_digest(&digest, &domain, &w);
+  assert_hash(&digest, "62e68712df1186d2ac87eb57fdaf6c9ed3889089603f0d7c76b98ae1542efa6c");
+}
+
 static void test_other_digests(void **unused) {
   (void)unused;
   ch_hash domain, digest;
@@ -220,6 +237,8 @@ static void test_type_hashes(void **unused) {
   assert_type("State(bytes32 id,uint16 epoch,uint64 version,bytes32 outcomeHash)", 4, &digest);
   ch_close_digest(&digest, &domain, &(ch_close){.epoch = 0});
   assert_type("Close(bytes32 id,uint16 epoch,int112 net,uint40 validUntil)", 4, &digest);
+  ch_withdraw_digest(&digest, &domain, &(ch_withdraw){.epoch = 0});
+  assert_type("Withdraw(bytes32 id,uint16 epoch,uint16 seq,uint8 side,uint112 amount,uint40 validUntil)", 6, &digest);
   ch_challenge_digest(&digest, &domain, &(ch_challenge){.epoch = 0});
   assert_type("Challenge(bytes32 id,uint16 epoch,uint8 side,uint64 version,bytes32 outcomeHash,uint40 validUntil)", 6,
               &digest);
@@ -313,17 +332,12 @@ static void test_next_version(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_ids),
-      cmocka_unit_test(test_every_field_counts),
-      cmocka_unit_test(test_params_check),
-      cmocka_unit_test(test_secrets),
-      cmocka_unit_test(test_outcomes),
-      cmocka_unit_test(test_state_digest),
-      cmocka_unit_test(test_close_digest),
-      cmocka_unit_test(test_other_digests),
-      cmocka_unit_test(test_type_hashes),
-      cmocka_unit_test(test_payouts),
-      cmocka_unit_test(test_payouts_random),
+      cmocka_unit_test(test_ids),           cmocka_unit_test(test_every_field_counts),
+      cmocka_unit_test(test_params_check),  cmocka_unit_test(test_secrets),
+      cmocka_unit_test(test_outcomes),      cmocka_unit_test(test_state_digest),
+      cmocka_unit_test(test_close_digest),  cmocka_unit_test(test_withdraw_digest),
+      cmocka_unit_test(test_other_digests), cmocka_unit_test(test_type_hashes),
+      cmocka_unit_test(test_payouts),       cmocka_unit_test(test_payouts_random),
       cmocka_unit_test(test_next_version),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

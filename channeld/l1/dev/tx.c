@@ -134,6 +134,31 @@ static bool settle_from_pb(ch_tx *tx, const cd_pb_Settle *from) {
   return params_from_pb(&tx->params, &from->params) && cd_pb_get_net(&tx->u.settle.outcome.net, from->net);
 }
 
+static void withdraw_to_pb(cd_pb_Withdraw *to, const ch_tx *tx) {
+  const ch_withdraw *w = &tx->u.withdraw.withdraw;
+  to->params = params_to_pb(&tx->params, &tx->params.tag);
+  to->epoch = w->epoch;
+  to->seq = w->seq;
+  to->side = w->side;
+  CD_PUT_AMOUNT(to->amount, w->amount);
+  to->valid_until = w->valid_until;
+  CD_COPY(to->signature_0, tx->u.withdraw.sig[0].b);
+  CD_COPY(to->signature_1, tx->u.withdraw.sig[1].b);
+}
+
+static bool withdraw_from_pb(ch_tx *tx, const cd_pb_Withdraw *from) {
+  ch_withdraw *w = &tx->u.withdraw.withdraw;
+  w->id = tx->id;
+  w->epoch = from->epoch;
+  w->seq = from->seq;
+  w->side = from->side;
+  w->valid_until = from->valid_until;
+  CD_COPY(tx->u.withdraw.sig[0].b, from->signature_0);
+  CD_COPY(tx->u.withdraw.sig[1].b, from->signature_1);
+  return params_from_pb(&tx->params, &from->params) && CD_GET_AMOUNT(&w->amount, from->amount) &&
+         w->valid_until < TIME_LIMIT;
+}
+
 static void call_to_pb(cd_pb_Call *to, const ch_tx *tx) {
   CD_COPY(to->id, tx->id.b);
   switch (tx->kind) {
@@ -157,6 +182,10 @@ static void call_to_pb(cd_pb_Call *to, const ch_tx *tx) {
     to->which_what = cd_pb_Call_settle_tag;
     settle_to_pb(&to->what.settle, tx);
     return;
+  case CH_TX_WITHDRAW:
+    to->which_what = cd_pb_Call_withdraw_tag;
+    withdraw_to_pb(&to->what.withdraw, tx);
+    return;
   }
 }
 
@@ -168,6 +197,7 @@ static bool call_from_pb(ch_tx *tx, const cd_pb_Call *from) {
   case cd_pb_Call_challenge_tag: tx->kind = CH_TX_CHALLENGE; return challenge_from_pb(tx, &from->what.challenge);
   case cd_pb_Call_refute_tag: tx->kind = CH_TX_REFUTE; return refute_from_pb(tx, &from->what.refute);
   case cd_pb_Call_settle_tag: tx->kind = CH_TX_SETTLE; return settle_from_pb(tx, &from->what.settle);
+  case cd_pb_Call_withdraw_tag: tx->kind = CH_TX_WITHDRAW; return withdraw_from_pb(tx, &from->what.withdraw);
   default: return false; /* a number from outside, no enum: nothing was there */
   }
 }

@@ -29,6 +29,7 @@ extern "C" {
  * extends it by as much. */
 #define CH_ADJ_EXTENSION 3600u
 #define CH_EPOCH_LAST 0xffffu
+#define CH_SEQ_LAST 0x7fffu /* withdraw_seq never gets beyond it: no more withdrawals in this epoch */
 
 /* One channel's storage: slot 0, and slots 1 and 2 during a dispute. All zero is a channel never funded. */
 typedef struct ch_adj_slots {
@@ -50,6 +51,7 @@ typedef enum ch_tx_kind {
   CH_TX_CHALLENGE = 3,
   CH_TX_REFUTE = 4,
   CH_TX_SETTLE = 5,
+  CH_TX_WITHDRAW = 6,
 } ch_tx_kind;
 
 /* A call of the Adjudicator. `params` with its tag is needed by all but DEPOSIT; CHALLENGE carries the salt, and
@@ -87,6 +89,10 @@ typedef struct ch_tx {
       uint16_t epoch;
       ch_outcome outcome; /* ignored for version 0 */
     } settle;
+    struct {
+      ch_withdraw withdraw; /* as with close, tx->id stands in the place of withdraw.id */
+      ch_sig sig[2];        /* as with close: sending is consent */
+    } withdraw;
   } u;
 } ch_tx;
 
@@ -104,6 +110,7 @@ typedef enum ch_adj_event_kind {
   CH_ADJ_CHALLENGED = 3,
   CH_ADJ_REFUTED = 4,
   CH_ADJ_SETTLED = 5,
+  CH_ADJ_WITHDRAWN = 6, /* the channel goes on */
 } ch_adj_event_kind;
 
 /* The event's contents, as the contract logs them. Fields that do not belong to a kind are zero. */
@@ -111,8 +118,8 @@ typedef struct ch_adj_event {
   ch_adj_event_kind kind;
   ch_hash id;
   uint16_t epoch;    /* the epoch the event belongs to (before it is raised by an ending) */
-  uint8_t side;      /* depositor's or challenger's side */
-  ch_amount amount;  /* DEPOSITED */
+  uint8_t side;      /* depositor's, withdrawer's or challenger's side */
+  ch_amount amount;  /* DEPOSITED, WITHDRAWN */
   uint64_t version;  /* CHALLENGED, REFUTED, SETTLED */
   uint64_t deadline; /* CHALLENGED, REFUTED */
   ch_hash salt;      /* CHALLENGED */
@@ -155,7 +162,10 @@ typedef struct ch_adj_result {
   X(TOO_EARLY, "the challenge window is still open")                                                                   \
   X(TOO_LATE, "the challenge window is over")                                                                          \
   X(WRONG_OUTCOME, "the outcome does not hash to the standing one")                                                    \
-  X(BAD_SIDE, "the side is neither 0 nor 1")
+  X(BAD_SIDE, "the side is neither 0 nor 1")                                                                           \
+  X(WRONG_SEQ, "the withdrawal's number is not the channel's next one")                                                \
+  X(LAST_SEQ, "the channel has used up its withdrawals of this epoch")                                                 \
+  X(TOO_MUCH, "the amount is more than the channel holds")
 
 typedef enum ch_adj_revert {
 #define CH_ADJ_ENUM(sym, text) CH_ADJ_##sym,

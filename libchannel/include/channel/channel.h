@@ -57,7 +57,9 @@ CH_API const char *ch_phase_name(ch_phase p);
 
 /* --- The environment ---------------------------------------------------------------------------- */
 
-/* What the world looks like at the moment of a step; the same for all channels. Times are chain seconds. */
+/* What the world looks like at the moment of a step; the same for all channels. Times are chain seconds. Its blocks are
+ * never ahead of the channel's view: when a block changes the view, CH_EV_CHAIN is the first event with that block (a
+ * deadline that a final block has passed is judged together with what the chain shows at that block). */
 typedef struct ch_env {
   uint64_t now;         /* the caller's clock, in chain time */
   uint64_t head_number; /* the last block processed */
@@ -92,6 +94,7 @@ typedef enum ch_event_kind {
   CH_EV_CHALLENGE, /* leave alone: open the challenge window with L */
   CH_EV_CHAIN,     /* view: the chain's view of this channel changed */
   CH_EV_TICK,      /* time has passed, or a block arrived: look at deadlines */
+  CH_EV_WITHDRAW,  /* take money out while the channel goes on; one withdrawal at a time, of either side */
   CH_EV_FREEZE,    /* the caller knows or suspects that memory was lost (restored copy, clone) */
 } ch_event_kind;
 
@@ -106,6 +109,9 @@ typedef struct ch_event {
     struct {
       bool risk_bond; /* the operator's word that a frozen channel may challenge, though its bond may be lost */
     } challenge;
+    struct {
+      ch_amount amount; /* of my balance, above zero; it goes to my payout address */
+    } withdraw;
     const ch_chain_view *view;
   } u;
 } ch_event;
@@ -302,6 +308,8 @@ CH_API ch_err ch_channel_restore(ch_channel **out, const ch_origin *origin, cons
   X(SHUTDOWN, "shutdown", "The peer to agree to the shutdown.")                                                        \
   X(CLOSE_SIGNATURE, "close_signature", "The peer's signature on Close.")                                              \
   X(CLOSE_TX, "close_tx", "The closing transaction to be mined.")                                                      \
+  X(WITHDRAW_SIGNATURE, "withdraw_signature", "The peer's signature on Withdraw.")                                     \
+  X(WITHDRAW_TX, "withdraw_tx", "The withdrawal to be mined and final.")                                               \
   X(CHALLENGE_TX, "challenge_tx", "The challenge to be mined.")                                                        \
   X(REFUTE_TX, "refute_tx", "The refutation to be mined.")                                                             \
   X(WINDOW, "window", "The challenge window to end.")                                                                  \
@@ -330,8 +338,9 @@ typedef struct ch_info {
   ch_net contribution[2]; /* confirmed */
   ch_amount deposit[2];   /* agreed at open */
   ch_amount balance_mine, balance_peer;
-  ch_amount spendable; /* what a new payment may use: balance less pending payments */
-  ch_amount pending;   /* in payments that are not settled yet */
+  ch_amount spendable;                    /* what a new payment may use: balance less pending payments */
+  ch_amount pending;                      /* in payments that are not settled yet */
+  ch_amount reserved_mine, reserved_peer; /* part of the balances: set aside for a withdrawal under way */
   uint64_t highest_signed;
   ch_hash highest_digest;
   uint64_t outstanding; /* 0: none */

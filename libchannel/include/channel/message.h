@@ -28,20 +28,24 @@ typedef enum ch_msg_type {
   CH_MSG_UPDATE = 110,
   CH_MSG_FULL_STATE = 112,
   CH_MSG_CLOSE = 114,
+  CH_MSG_WITHDRAW = 116,
 } ch_msg_type;
 
-/* Operations of a proposal. Numbers 4 and up are kept for withdrawals and conditional transfers. */
+/* Operations of a proposal. Numbers 5 and up are kept for conditional transfers. */
 typedef enum ch_op_kind {
   CH_OP_NOOP = 1,     /* moves nothing; cannot be refused */
   CH_OP_PAY = 2,      /* `amount` from the proposer to the other side */
   CH_OP_SHUTDOWN = 3, /* no new payments; allows Close to be signed */
+  CH_OP_RESERVE = 4,  /* sets `amount` of the proposer's balance aside, for a Withdraw with `seq` and `valid_until` */
 } ch_op_kind;
 
 typedef struct ch_op {
   uint8_t kind;               /* a ch_op_kind */
   uint8_t id_len;             /* PAY: 1..64 */
   char id[CH_PAYMENT_ID_MAX]; /* PAY: the payer's payment id, not NUL-terminated */
-  ch_amount amount;           /* PAY: above zero */
+  ch_amount amount;           /* PAY, RESERVE: above zero */
+  uint16_t seq;               /* RESERVE: 15 bits */
+  uint64_t valid_until;       /* RESERVE: chain seconds, 40 bits */
   uint64_t version;           /* not on the wire: my highest version above L that contains it, or 0 */
 } ch_op;
 
@@ -110,6 +114,13 @@ typedef struct ch_msg {
       uint64_t valid_until;
       ch_sig sig;
     } close;
+    struct {
+      uint16_t seq; /* these four are Withdraw's; 15 bits */
+      uint8_t side;
+      ch_amount amount;
+      uint64_t valid_until;
+      ch_sig sig;
+    } withdraw;
     struct {
       uint32_t code; /* a ch_err */
       char text[CH_TEXT_MAX + 1];

@@ -48,6 +48,8 @@ typedef struct ch_signer {
   ch_err (*channel_key)(void *ctx, ch_pubkey *out, const ch_hash *key_nonce);
   ch_err (*sign_state)(void *ctx, ch_sig *out, const ch_sign_state *request);
   ch_err (*sign_close)(void *ctx, ch_sig *out, const ch_chain *chain, const ch_hash *key_nonce, const ch_close *close);
+  ch_err (*sign_withdraw)(void *ctx, ch_sig *out, const ch_chain *chain, const ch_hash *key_nonce,
+                          const ch_withdraw *withdraw);
   ch_err (*sign_challenge)(void *ctx, ch_sig *out, const ch_chain *chain, const ch_hash *key_nonce,
                            const ch_challenge *challenge);
 } ch_signer;

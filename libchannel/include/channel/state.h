@@ -81,6 +81,16 @@ typedef struct ch_close {
   uint64_t valid_until; /* chain seconds, 40 bits */
 } ch_close;
 
+/* Takes `amount` of its side's balance out of a running channel, to its payout address. */
+typedef struct ch_withdraw {
+  ch_hash id;
+  uint16_t epoch;
+  uint16_t seq; /* the channel's withdraw_seq: each number is used once in an epoch, 15 bits */
+  uint8_t side;
+  ch_amount amount;
+  uint64_t valid_until; /* chain seconds, 40 bits */
+} ch_withdraw;
+
 typedef struct ch_challenge {
   ch_hash id;
   uint16_t epoch;
@@ -104,10 +114,12 @@ CH_API void ch_domain(ch_hash *out, const ch_chain *chain);
 /* EIP-712 digests: keccak256(0x1901 || domain || hashStruct). The types (section 3):
  *   State(bytes32 id,uint16 epoch,uint64 version,bytes32 outcomeHash)
  *   Close(bytes32 id,uint16 epoch,int112 net,uint40 validUntil)
+ *   Withdraw(bytes32 id,uint16 epoch,uint16 seq,uint8 side,uint112 amount,uint40 validUntil)
  *   Challenge(bytes32 id,uint16 epoch,uint8 side,uint64 version,bytes32 outcomeHash,uint40 validUntil)
  *   OpenStatement(bytes32 id,bytes32 paramsHash,uint8 side,address signer,bytes32 peerNode) */
 CH_API void ch_state_digest(ch_hash *out, const ch_hash *domain, const ch_state *s);
 CH_API void ch_close_digest(ch_hash *out, const ch_hash *domain, const ch_close *c);
+CH_API void ch_withdraw_digest(ch_hash *out, const ch_hash *domain, const ch_withdraw *w);
 CH_API void ch_challenge_digest(ch_hash *out, const ch_hash *domain, const ch_challenge *c);
 CH_API void ch_open_digest(ch_hash *out, const ch_hash *domain, const ch_open_statement *o);
 

@@ -1,0 +1,238 @@
+/* The Adjudicator's rules for money that goes in and out of a running channel (proto/protocol.md, section 5). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <channel/adjudicator.h>
+
+#define START 1700000000u
+#define BOND 500u
+
+typedef struct world {
+  ch_chain chain;
+  ch_secret key[2];
+  ch_params params;
+  ch_hash salt, params_hash, id;
+  ch_adj_slots slots;
+  ch_adj_result result; /* of the last accepted call */
+  uint64_t now;
+  ch_addr sender;
+} world;
+
+static const ch_addr STRANGER = {{9, 9, 9}}, TOKEN = {{0x77}}, NATIVE = {{0}};
+
+static world new_world(ch_addr asset) {
+  world w = {.chain = {.chain_id = 7, .adjudicator = {{0xad}}}, .now = START, .sender = STRANGER};
+  w.params = (ch_params){
+      .payout = {{{1, 2, 3}}, {{4, 5, 6}}}, .asset = asset, .challenge_period = 86400, .bond = ch_amount_of(BOND)};
+  memset(w.salt.b, 0x5a, sizeof w.salt.b);
+  ch_keccak256(&w.params.tag, w.salt.b, sizeof w.salt.b);
+  for (int side = 0; side < 2; side++) {
+    ch_pubkey pub;
+    memset(w.key[side].b, 0x11 * (side + 1), sizeof w.key[side].b);
+    assert_int_equal(ch_pubkey_of(&pub, &w.key[side]), CH_OK);
+    assert_int_equal(ch_address_of(&w.params.signer[side], &pub), CH_OK);
+  }
+  ch_params_hash(&w.params_hash, &w.chain, &w.params);
+  ch_channel_id(&w.id, &w.params_hash, &w.params.asset);
+  w.slots.contribution[0] = ch_net_of(1000);
+  w.slots.contribution[1] = ch_net_of(2000);
+  return w;
+}
+
+static ch_adj_revert apply(world *w, uint64_t value, const ch_tx *tx) {
+  ch_adj_result out;
+  ch_adj_call call = {.chain = &w->chain, .sender = w->sender, .value = ch_amount_of(value), .now = w->now};
+  ch_adj_revert r = ch_adj_apply(&out, &w->slots, &call, tx);
+  if (r == CH_ADJ_NONE) {
+    w->result = out;
+    w->slots = out.slots;
+  }
+  return r;
+}
+
+/* Signs what stands in the call. */
+static void sign_withdraw(const world *w, ch_tx *tx) {
+  ch_hash domain, digest;
+  ch_domain(&domain, &w->chain);
+  ch_withdraw_digest(&digest, &domain, &tx->u.withdraw.withdraw);
+  for (int side = 0; side < 2; side++)
+    assert_int_equal(ch_sign(&tx->u.withdraw.sig[side], &digest, &w->key[side]), CH_OK);
+}
+
+static ch_tx withdraw_tx(const world *w, uint8_t side, uint64_t amount) {
+  ch_tx tx = {.kind = CH_TX_WITHDRAW, .id = w->id, .params = w->params};
+  tx.u.withdraw.withdraw = (ch_withdraw){.id = w->id,
+                                         .epoch = w->slots.epoch,
+                                         .seq = w->slots.withdraw_seq,
+                                         .side = side,
+                                         .amount = ch_amount_of(amount),
+                                         .valid_until = w->now + 60};
+  sign_withdraw(w, &tx);
+  return tx;
+}
+
+static ch_adj_revert withdraw(world *w, uint8_t side, uint64_t amount) {
+  ch_tx tx = withdraw_tx(w, side, amount);
+  return apply(w, 0, &tx);
+}
+
+/* --- Withdraw --------------------------------------------------------------------------------------- */
+
+static void test_withdraw(void **unused) {
+  (void)unused;
+  world w = new_world(TOKEN);
+  w.slots.epoch = 4;
+  assert_int_equal(withdraw(&w, 1, 300), CH_ADJ_NONE);
+  assert_true(w.slots.contribution[0].v == 1000 && w.slots.contribution[1].v == 1700);
+  assert_int_equal(w.slots.withdraw_seq, 1);
+  assert_int_equal(w.slots.epoch, 4);
+  assert_false(w.slots.disputed);
+  assert_int_equal(w.result.n_transfers, 1);
+  assert_memory_equal(&w.result.transfers[0].to, &w.params.payout[1], sizeof(ch_addr));
+  assert_memory_equal(&w.result.transfers[0].asset, &TOKEN, sizeof(ch_addr));
+  assert_true(w.result.transfers[0].amount.v == 300);
+  assert_true(w.result.take.v == 0);
+  assert_int_equal(w.result.event.kind, CH_ADJ_WITHDRAWN);
+  assert_int_equal(w.result.event.epoch, 4);
+  assert_int_equal(w.result.event.side, 1);
+  assert_true(w.result.event.amount.v == 300);
+  /* A side that was paid may take out more than it put in, up to all there is. */
+  assert_int_equal(withdraw(&w, 0, 2700), CH_ADJ_NONE);
+  assert_true(w.slots.contribution[0].v == -1700 && w.slots.contribution[1].v == 1700);
+  assert_int_equal(w.slots.withdraw_seq, 2);
+  assert_int_equal(withdraw(&w, 0, 1), CH_ADJ_TOO_MUCH);
+}
+
+static void test_withdraw_happens_once(void **unused) {
+  (void)unused;
+  world w = new_world(NATIVE);
+  ch_tx first = withdraw_tx(&w, 0, 10), other = withdraw_tx(&w, 0, 20);
+  assert_int_equal(apply(&w, 0, &first), CH_ADJ_NONE);
+  assert_int_equal(apply(&w, 0, &first), CH_ADJ_WRONG_SEQ);
+  assert_int_equal(apply(&w, 0, &other), CH_ADJ_WRONG_SEQ);
+  w.slots.withdraw_seq = 0;
+  w.slots.epoch = 1; /* another life */
+  assert_int_equal(apply(&w, 0, &first), CH_ADJ_WRONG_EPOCH);
+}
+
+static void test_withdraw_reverts(void **unused) {
+  (void)unused;
+  world w = new_world(NATIVE);
+  ch_tx tx = withdraw_tx(&w, 0, 10);
+  assert_int_equal(apply(&w, 1, &tx), CH_ADJ_WRONG_VALUE);
+  tx.params.payout[0].b[0] ^= 1;
+  assert_int_equal(apply(&w, 0, &tx), CH_ADJ_BAD_PARAMS);
+  tx = withdraw_tx(&w, 2, 10);
+  assert_int_equal(apply(&w, 0, &tx), CH_ADJ_BAD_SIDE);
+  tx = withdraw_tx(&w, 0, 0);
+  assert_int_equal(apply(&w, 0, &tx), CH_ADJ_ZERO_AMOUNT);
+  tx = withdraw_tx(&w, 0, 3001);
+  assert_int_equal(apply(&w, 0, &tx), CH_ADJ_TOO_MUCH);
+  tx = withdraw_tx(&w, 0, 10);
+  tx.u.withdraw.withdraw.seq++;
+  sign_withdraw(&w, &tx);
+  assert_int_equal(apply(&w, 0, &tx), CH_ADJ_WRONG_SEQ);
+  tx = withdraw_tx(&w, 0, 10);
+  w.now = tx.u.withdraw.withdraw.valid_until + 1;
+  assert_int_equal(apply(&w, 0, &tx), CH_ADJ_EXPIRED);
+  w.now--; /* the last second */
+  assert_int_equal(apply(&w, 0, &tx), CH_ADJ_NONE);
+}
+
+/* Every signed field counts, and either side's signature. */
+static void test_withdraw_signatures(void **unused) {
+  (void)unused;
+  world w = new_world(NATIVE);
+  for (int side = 0; side < 2; side++) {
+    ch_tx tx = withdraw_tx(&w, 0, 10);
+    memset(&tx.u.withdraw.sig[side], 0, sizeof(ch_sig));
+    assert_int_equal(apply(&w, 0, &tx), CH_ADJ_BAD_SIGNATURE);
+    tx.u.withdraw.sig[side] = tx.u.withdraw.sig[side ^ 1];
+    assert_int_equal(apply(&w, 0, &tx), CH_ADJ_BAD_SIGNATURE);
+  }
+  ch_tx tx = withdraw_tx(&w, 0, 10);
+  tx.u.withdraw.withdraw.side = 1;
+  assert_int_equal(apply(&w, 0, &tx), CH_ADJ_BAD_SIGNATURE);
+  tx = withdraw_tx(&w, 0, 10);
+  tx.u.withdraw.withdraw.amount = ch_amount_of(11);
+  assert_int_equal(apply(&w, 0, &tx), CH_ADJ_BAD_SIGNATURE);
+  tx = withdraw_tx(&w, 0, 10);
+  tx.u.withdraw.withdraw.valid_until++;
+  assert_int_equal(apply(&w, 0, &tx), CH_ADJ_BAD_SIGNATURE);
+  tx = withdraw_tx(&w, 0, 10);
+  w.slots.withdraw_seq = tx.u.withdraw.withdraw.seq = 1;
+  assert_int_equal(apply(&w, 0, &tx), CH_ADJ_BAD_SIGNATURE);
+}
+
+static void test_withdraw_by_a_payee(void **unused) {
+  (void)unused;
+  for (int side = 0; side < 2; side++) {
+    world w = new_world(NATIVE);
+    ch_tx tx = withdraw_tx(&w, 0, 10);
+    memset(&tx.u.withdraw.sig[side], 0, sizeof(ch_sig));
+    w.sender = w.params.payout[side ^ 1];
+    assert_int_equal(apply(&w, 0, &tx), CH_ADJ_BAD_SIGNATURE);
+    w.sender = w.params.signer[side];
+    assert_int_equal(apply(&w, 0, &tx), CH_ADJ_BAD_SIGNATURE);
+    w.sender = w.params.payout[side];
+    assert_int_equal(apply(&w, 0, &tx), CH_ADJ_NONE);
+  }
+}
+
+static void test_last_withdrawal(void **unused) {
+  (void)unused;
+  world w = new_world(NATIVE);
+  w.slots.withdraw_seq = CH_SEQ_LAST - 1;
+  assert_int_equal(withdraw(&w, 0, 1), CH_ADJ_NONE);
+  assert_int_equal(w.slots.withdraw_seq, CH_SEQ_LAST);
+  assert_int_equal(withdraw(&w, 0, 1), CH_ADJ_LAST_SEQ);
+}
+
+/* A dispute neither stops a withdrawal nor is touched by it; the settlement divides what is left. */
+static void test_withdraw_in_a_dispute(void **unused) {
+  (void)unused;
+  world w = new_world(NATIVE);
+  ch_tx tx = {.kind = CH_TX_CHALLENGE, .id = w.id, .params = w.params};
+  tx.u.challenge.salt = w.salt;
+  w.sender = w.params.signer[0];
+  assert_int_equal(apply(&w, BOND, &tx), CH_ADJ_NONE);
+  ch_adj_slots before = w.slots;
+  assert_int_equal(withdraw(&w, 0, 600), CH_ADJ_NONE);
+  assert_true(w.slots.disputed);
+  assert_int_equal(w.slots.deadline, before.deadline);
+  assert_int_equal(w.slots.flags, before.flags);
+  w.now = before.deadline + 1;
+  tx = (ch_tx){.kind = CH_TX_SETTLE, .id = w.id, .params = w.params};
+  assert_int_equal(apply(&w, 0, &tx), CH_ADJ_NONE);
+  assert_true(w.result.event.paid[0].v == 400 && w.result.event.paid[1].v == 2000);
+  assert_int_equal(w.slots.withdraw_seq, 0);
+}
+
+static void test_withdraw_limits(void **unused) {
+  (void)unused;
+  world w = new_world(NATIVE);
+  w.slots.contribution[0].v = -(ch_i128)CH_MONEY_MAX;
+  w.slots.contribution[1].v = (ch_i128)CH_MONEY_MAX;
+  assert_int_equal(withdraw(&w, 0, 1), CH_ADJ_TOO_MUCH);
+  w.slots.contribution[0].v = -(ch_i128)CH_MONEY_MAX + 5;
+  assert_int_equal(withdraw(&w, 0, 5), CH_ADJ_NONE);
+  assert_true(w.slots.contribution[0].v == -(ch_i128)CH_MONEY_MAX);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_withdraw),
+      cmocka_unit_test(test_withdraw_happens_once),
+      cmocka_unit_test(test_withdraw_reverts),
+      cmocka_unit_test(test_withdraw_signatures),
+      cmocka_unit_test(test_withdraw_by_a_payee),
+      cmocka_unit_test(test_last_withdrawal),
+      cmocka_unit_test(test_withdraw_in_a_dispute),
+      cmocka_unit_test(test_withdraw_limits),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
