@@ -6,38 +6,23 @@
 
 #include <cmocka.h>
 
-#include <channel/adjudicator.h>
+#include "calls.h"
 
 #define START 1700000000u
-#define BOND 500u
 
 typedef struct world {
-  ch_chain chain;
-  ch_secret key[2];
-  ch_params params;
-  ch_hash salt, params_hash, id;
+  calls k;
   ch_adj_slots slots;
   ch_adj_result result; /* of the last accepted call */
   uint64_t now;
   ch_addr sender;
 } world;
 
+static const ch_chain CHAIN = {.chain_id = 7, .adjudicator = {{0xad}}};
 static const ch_addr STRANGER = {{9, 9, 9}}, TOKEN = {{0x77}}, NATIVE = {{0}};
 
 static world new_world(ch_addr asset) {
-  world w = {.chain = {.chain_id = 7, .adjudicator = {{0xad}}}, .now = START, .sender = STRANGER};
-  w.params = (ch_params){
-      .payout = {{{1, 2, 3}}, {{4, 5, 6}}}, .asset = asset, .challenge_period = 86400, .bond = ch_amount_of(BOND)};
-  memset(w.salt.b, 0x5a, sizeof w.salt.b);
-  ch_keccak256(&w.params.tag, w.salt.b, sizeof w.salt.b);
-  for (int side = 0; side < 2; side++) {
-    ch_pubkey pub;
-    memset(w.key[side].b, 0x11 * (side + 1), sizeof w.key[side].b);
-    assert_int_equal(ch_pubkey_of(&pub, &w.key[side]), CH_OK);
-    assert_int_equal(ch_address_of(&w.params.signer[side], &pub), CH_OK);
-  }
-  ch_params_hash(&w.params_hash, &w.chain, &w.params);
-  ch_channel_id(&w.id, &w.params_hash, &w.params.asset);
+  world w = {.k = calls_new(&CHAIN, &asset), .now = START, .sender = STRANGER};
   w.slots.contribution[0] = ch_net_of(1000);
   w.slots.contribution[1] = ch_net_of(2000);
   return w;
@@ -45,7 +30,7 @@ static world new_world(ch_addr asset) {
 
 static ch_adj_revert apply(world *w, uint64_t value, const ch_tx *tx) {
   ch_adj_result out;
-  ch_adj_call call = {.chain = &w->chain, .sender = w->sender, .value = ch_amount_of(value), .now = w->now};
+  ch_adj_call call = {.chain = &w->k.chain, .sender = w->sender, .value = ch_amount_of(value), .now = w->now};
   ch_adj_revert r = ch_adj_apply(&out, &w->slots, &call, tx);
   if (r == CH_ADJ_NONE) {
     w->result = out;
@@ -57,15 +42,15 @@ static ch_adj_revert apply(world *w, uint64_t value, const ch_tx *tx) {
 /* Signs what stands in the call. */
 static void sign_withdraw(const world *w, ch_tx *tx) {
   ch_hash domain, digest;
-  ch_domain(&domain, &w->chain);
+  ch_domain(&domain, &w->k.chain);
   ch_withdraw_digest(&digest, &domain, &tx->u.withdraw.withdraw);
   for (int side = 0; side < 2; side++)
-    assert_int_equal(ch_sign(&tx->u.withdraw.sig[side], &digest, &w->key[side]), CH_OK);
+    assert_int_equal(ch_sign(&tx->u.withdraw.sig[side], &digest, &w->k.key[side]), CH_OK);
 }
 
 static ch_tx withdraw_tx(const world *w, uint8_t side, uint64_t amount) {
-  ch_tx tx = {.kind = CH_TX_WITHDRAW, .id = w->id, .params = w->params};
-  tx.u.withdraw.withdraw = (ch_withdraw){.id = w->id,
+  ch_tx tx = {.kind = CH_TX_WITHDRAW, .id = w->k.id, .params = w->k.params};
+  tx.u.withdraw.withdraw = (ch_withdraw){.id = w->k.id,
                                          .epoch = w->slots.epoch,
                                          .seq = w->slots.withdraw_seq,
                                          .side = side,
@@ -92,7 +77,7 @@ static void test_withdraw(void **unused) {
   assert_int_equal(w.slots.epoch, 4);
   assert_false(w.slots.disputed);
   assert_int_equal(w.result.n_transfers, 1);
-  assert_memory_equal(&w.result.transfers[0].to, &w.params.payout[1], sizeof(ch_addr));
+  assert_memory_equal(&w.result.transfers[0].to, &w.k.params.payout[1], sizeof(ch_addr));
   assert_memory_equal(&w.result.transfers[0].asset, &TOKEN, sizeof(ch_addr));
   assert_true(w.result.transfers[0].amount.v == 300);
   assert_true(w.result.take.v == 0);
@@ -174,11 +159,11 @@ static void test_withdraw_by_a_payee(void **unused) {
     world w = new_world(NATIVE);
     ch_tx tx = withdraw_tx(&w, 0, 10);
     memset(&tx.u.withdraw.sig[side], 0, sizeof(ch_sig));
-    w.sender = w.params.payout[side ^ 1];
+    w.sender = w.k.params.payout[side ^ 1];
     assert_int_equal(apply(&w, 0, &tx), CH_ADJ_BAD_SIGNATURE);
-    w.sender = w.params.signer[side];
+    w.sender = w.k.params.signer[side];
     assert_int_equal(apply(&w, 0, &tx), CH_ADJ_BAD_SIGNATURE);
-    w.sender = w.params.payout[side];
+    w.sender = w.k.params.payout[side];
     assert_int_equal(apply(&w, 0, &tx), CH_ADJ_NONE);
   }
 }
@@ -196,17 +181,17 @@ static void test_last_withdrawal(void **unused) {
 static void test_withdraw_in_a_dispute(void **unused) {
   (void)unused;
   world w = new_world(NATIVE);
-  ch_tx tx = {.kind = CH_TX_CHALLENGE, .id = w.id, .params = w.params};
-  tx.u.challenge.salt = w.salt;
-  w.sender = w.params.signer[0];
-  assert_int_equal(apply(&w, BOND, &tx), CH_ADJ_NONE);
+  ch_tx tx = {.kind = CH_TX_CHALLENGE, .id = w.k.id, .params = w.k.params};
+  tx.u.challenge.salt = w.k.salt;
+  w.sender = w.k.params.signer[0];
+  assert_int_equal(apply(&w, CALLS_BOND, &tx), CH_ADJ_NONE);
   ch_adj_slots before = w.slots;
   assert_int_equal(withdraw(&w, 0, 600), CH_ADJ_NONE);
   assert_true(w.slots.disputed);
   assert_int_equal(w.slots.deadline, before.deadline);
   assert_int_equal(w.slots.flags, before.flags);
   w.now = before.deadline + 1;
-  tx = (ch_tx){.kind = CH_TX_SETTLE, .id = w.id, .params = w.params};
+  tx = (ch_tx){.kind = CH_TX_SETTLE, .id = w.k.id, .params = w.k.params};
   assert_int_equal(apply(&w, 0, &tx), CH_ADJ_NONE);
   assert_true(w.result.event.paid[0].v == 400 && w.result.event.paid[1].v == 2000);
   assert_int_equal(w.slots.withdraw_seq, 0);
