@@ -43,7 +43,7 @@ static bool id_matches(const ctx *c, const ch_params *params) {
   return ch_hash_eq(&id, &c->tx->id);
 }
 
-/* What every call but a deposit begins with. */
+/* What every call but those that bring money begins with. */
 static ch_adj_revert check_target(const ctx *c, const ch_params *params, uint16_t epoch, ch_u128 value) {
   if (c->call->value.v != value) {
     return CH_ADJ_WRONG_VALUE;
@@ -98,48 +98,97 @@ static ch_adj_revert end_epoch(ctx *c, ch_adj_event_kind kind, ch_net net) {
   return CH_ADJ_NONE;
 }
 
-/* Checks: side, value, id, epoch, last epoch, dispute, zero, overflow. A late deposit must not land in another life of
- * the channel, nor in one whose money an older state may already be dividing: hence epoch and dispute. */
+/* A late deposit must not land in another life of the channel, nor in one whose money an older state may already be
+ * dividing: hence epoch and dispute. */
+static ch_adj_revert check_open_for_money(const ch_adj_slots *old, uint16_t epoch) {
+  if (epoch != old->epoch) {
+    return CH_ADJ_WRONG_EPOCH;
+  }
+  if (old->epoch == CH_EPOCH_LAST) {
+    return CH_ADJ_LAST_EPOCH;
+  }
+  return old->disputed ? CH_ADJ_DISPUTE_OPEN : CH_ADJ_NONE;
+}
+
+static ch_adj_revert credit(ctx *c, const ch_amount amount[2]) {
+  ch_net total;
+  c->out->slots = *c->old;
+  ch_net *contribution = c->out->slots.contribution;
+  if (ch_net_add(&contribution[0], contribution[0], amount[0]) != CH_OK ||
+      ch_net_add(&contribution[1], contribution[1], amount[1]) != CH_OK ||
+      ch_net_sum(&total, contribution[0], contribution[1]) != CH_OK) {
+    return CH_ADJ_OVERFLOW;
+  }
+  return CH_ADJ_NONE;
+}
+
+/* Checks: side, value, id, epoch, last epoch, dispute, zero, overflow. */
 static ch_adj_revert deposit(ctx *c) {
   const ch_adj_slots *old = c->old;
   ch_hash id;
   uint8_t side = c->tx->u.deposit.side;
-  ch_amount amount = c->tx->u.deposit.amount;
+  ch_amount amount[2] = {{0}, {0}};
   const ch_addr *asset = &c->tx->u.deposit.asset;
   if (side > 1) {
     return CH_ADJ_BAD_SIDE;
   }
-  if (c->call->value.v != (ch_addr_is_zero(asset) ? amount.v : 0)) {
+  amount[side] = c->tx->u.deposit.amount;
+  if (c->call->value.v != (ch_addr_is_zero(asset) ? amount[side].v : 0)) {
     return CH_ADJ_WRONG_VALUE;
   }
   ch_channel_id(&id, &c->tx->u.deposit.params_hash, asset);
   if (!ch_hash_eq(&id, &c->tx->id)) {
     return CH_ADJ_BAD_PARAMS;
   }
-  if (c->tx->u.deposit.epoch != old->epoch) {
-    return CH_ADJ_WRONG_EPOCH;
+  ch_adj_revert r = check_open_for_money(old, c->tx->u.deposit.epoch);
+  if (r == CH_ADJ_NONE && amount[side].v == 0) {
+    r = CH_ADJ_ZERO_AMOUNT;
   }
-  if (old->epoch == CH_EPOCH_LAST) {
-    return CH_ADJ_LAST_EPOCH;
+  if (r == CH_ADJ_NONE) {
+    r = credit(c, amount);
   }
-  if (old->disputed) {
-    return CH_ADJ_DISPUTE_OPEN;
+  if (r != CH_ADJ_NONE) {
+    return r;
   }
-  if (amount.v == 0) {
-    return CH_ADJ_ZERO_AMOUNT;
-  }
-  ch_net total;
-  c->out->slots = *old;
-  ch_net *contribution = c->out->slots.contribution;
-  if (ch_net_add(&contribution[side], contribution[side], amount) != CH_OK ||
-      ch_net_sum(&total, contribution[0], contribution[1]) != CH_OK) {
-    return CH_ADJ_OVERFLOW;
-  }
-  c->out->take = amount;
+  c->out->take = amount[side];
   c->out->take_asset = *asset;
   c->out->event = new_event(c, CH_ADJ_DEPOSITED);
   c->out->event.side = side;
-  c->out->event.amount = amount;
+  c->out->event.amount = amount[side];
+  return CH_ADJ_NONE;
+}
+
+/* Checks: value, id, epoch, last epoch, dispute, zero, overflow: a deposit's, for the sum. */
+static ch_adj_revert fund(ctx *c) {
+  const ch_adj_slots *old = c->old;
+  const ch_amount *amount = c->tx->u.fund.amount;
+  const ch_addr *asset = &c->tx->u.fund.asset;
+  ch_amount sum;
+  ch_hash id;
+  bool fits = ch_amount_add(&sum, amount[0], amount[1]) == CH_OK;
+  if (!fits || c->call->value.v != (ch_addr_is_zero(asset) ? sum.v : 0)) {
+    return CH_ADJ_WRONG_VALUE;
+  }
+  ch_channel_id(&id, &c->tx->u.fund.params_hash, asset);
+  if (!ch_hash_eq(&id, &c->tx->id)) {
+    return CH_ADJ_BAD_PARAMS;
+  }
+  ch_adj_revert r = check_open_for_money(old, c->tx->u.fund.epoch);
+  if (r != CH_ADJ_NONE) {
+    return r;
+  }
+  if (amount[0].v == 0 || amount[1].v == 0) {
+    return CH_ADJ_ZERO_AMOUNT;
+  }
+  r = credit(c, amount);
+  if (r != CH_ADJ_NONE) {
+    return r;
+  }
+  c->out->take = sum;
+  c->out->take_asset = *asset;
+  c->out->event = new_event(c, CH_ADJ_FUNDED);
+  c->out->event.paid[0] = amount[0];
+  c->out->event.paid[1] = amount[1];
   return CH_ADJ_NONE;
 }
 
@@ -382,6 +431,7 @@ ch_adj_revert ch_adj_apply(ch_adj_result *out, const ch_adj_slots *slots, const 
   case CH_TX_REFUTE: return refute(&c);
   case CH_TX_SETTLE: return settle(&c);
   case CH_TX_WITHDRAW: return withdraw(&c);
+  case CH_TX_FUND: return fund(&c);
   }
   return CH_ADJ_BAD_PARAMS;
 }

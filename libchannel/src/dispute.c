@@ -1,25 +1,9 @@
-/* dispute.c - what the chain shows, and leaving alone: deposit, challenge, refute, settle.
+/* dispute.c - what the chain shows, and leaving alone: challenge, refute, settle.
  *
  * Source: proto/protocol.md, sections 4 and 5. Wishes are level-triggered: as long as the chain does not show what is
  * wanted, each look at it gives the same TX effect with the same key, so a reorganisation or a lost transaction heals.
  */
 #include "internal.h"
-
-static ch_err want_deposit(step *s) {
-  ch_channel *c = s->c;
-  const ch_adj_slots *head = &c->view.head.slots;
-  if (phase_of(c) != CH_PHASE_FUNDING && phase_of(c) != CH_PHASE_OPEN) return CH_OK;
-  if (!c->heard || c->frozen || head->contribution[c->me].v >= (ch_i128)c->deposit[c->me].v) return CH_OK;
-  if (head->withdraw_seq) return CH_OK; /* it came, and may have gone again */
-  ch_tx tx = {.kind = CH_TX_DEPOSIT, .id = c->id, .params = c->params};
-  tx.u.deposit.params_hash = c->params_hash;
-  tx.u.deposit.asset = c->params.asset;
-  tx.u.deposit.side = c->me;
-  tx.u.deposit.epoch = c->epoch;
-  tx.u.deposit.amount = c->deposit[c->me];
-  ch_amount value = ch_addr_is_zero(&c->params.asset) ? c->deposit[c->me] : ch_amount_of(0);
-  return fx_tx(s, &tx, 0, value);
-}
 
 /* Signs Challenge for L as it is now. */
 static ch_err sign_challenge(step *s) {

@@ -100,6 +100,7 @@ struct ch_channel {
   ch_pubkey peer;
   uint8_t me;
   ch_amount deposit[2]; /* agreed */
+  bool opener_funds;    /* side 0 pays both */
   uint64_t created;
   ch_sig open_sig[2]; /* open statements; [peer] is zero until it came */
 
@@ -154,6 +155,8 @@ void channel_derive(ch_channel *c); /* fills the derived fields */
 /* effects.c */
 ch_err fx_send(ch_effects *fx, const ch_msg *msg);
 ch_err fx_tx(step *s, const ch_tx *tx, uint64_t version, ch_amount value);
+/* The same, under a key from the caller's nonce. */
+ch_err fx_tx_named(step *s, const ch_tx *tx, const ch_hash *nonce, ch_amount value);
 ch_err fx_payment(ch_effects *fx, const ch_op *op, bool incoming, ch_payment_status status, uint16_t epoch,
                   uint64_t version, size_t index, ch_err reason);
 ch_err fx_history(ch_effects *fx, ch_phase from, ch_phase to, uint64_t version, const char *cause);
@@ -215,6 +218,10 @@ ch_err send_open_confirm(step *s);
 ch_err on_close_command(step *s);
 ch_err on_close_message(step *s, const ch_msg *m);
 ch_err pursue_close(step *s);
+
+/* deposit.c */
+ch_err on_deposit_command(step *s, ch_amount amount, const ch_hash *nonce);
+ch_err want_deposit(step *s);
 
 /* withdraw.c */
 ch_err on_withdraw_command(step *s, ch_amount amount);

@@ -247,6 +247,7 @@ static bool put_open_request(ch_wire_OpenRequest *w, const ch_msg *m) {
   COPY(w->payout, m->u.open_request.payout.b);
   COPY(w->asset, m->u.open_request.asset.b);
   w->challenge_period = m->u.open_request.challenge_period;
+  w->opener_funds = m->u.open_request.opener_funds;
   return PUT_AMOUNT(w->bond, m->u.open_request.bond) && PUT_AMOUNT(w->deposit_0, m->u.open_request.deposit[0]) &&
          PUT_AMOUNT(w->deposit_1, m->u.open_request.deposit[1]);
 }
@@ -377,6 +378,7 @@ static bool get_open_request(ch_msg *m, const ch_wire_OpenRequest *w) {
   COPY(m->u.open_request.payout.b, w->payout);
   COPY(m->u.open_request.asset.b, w->asset);
   m->u.open_request.challenge_period = w->challenge_period;
+  m->u.open_request.opener_funds = w->opener_funds;
   return GET_AMOUNT(m->u.open_request.bond, w->bond) && GET_AMOUNT(m->u.open_request.deposit[0], w->deposit_0) &&
          GET_AMOUNT(m->u.open_request.deposit[1], w->deposit_1);
 }

@@ -82,6 +82,7 @@ ch_err ch_open_request(const ch_opening *o, const ch_signer *signer, ch_effects 
   m.u.open_request.bond = t->bond;
   m.u.open_request.deposit[0] = t->deposit_mine;
   m.u.open_request.deposit[1] = t->deposit_peer;
+  m.u.open_request.opener_funds = t->opener_funds;
   ch_err err = signer->channel_key(signer->ctx, &m.u.open_request.signer, &o->nonce);
   return err ? err : fx_send(fx, &m);
 }
@@ -102,6 +103,7 @@ static ch_err answer(ch_channel *c, ch_effects *fx, const ch_msg *r, const ch_ad
   c->params.bond = r->u.open_request.bond;
   c->deposit[0] = r->u.open_request.deposit[0];
   c->deposit[1] = r->u.open_request.deposit[1];
+  c->opener_funds = r->u.open_request.opener_funds;
   err = derive_secrets(c, signer);
   if (!err) err = sign_statement(c, signer);
   if (err) return err;
@@ -159,6 +161,7 @@ static ch_err finish(ch_channel *c, const ch_opening *o, const ch_msg *m, const 
   c->params.bond = t->bond;
   c->deposit[0] = t->deposit_mine;
   c->deposit[1] = t->deposit_peer;
+  c->opener_funds = t->opener_funds;
   err = derive_secrets(c, signer);
   if (err) return err == CH_ERR_TERMS ? CH_ERR_VIOLATION : err;
   c->open_sig[1] = m->u.open_accept.statement;

@@ -403,7 +403,8 @@ bool node_open(world *w) {
                        .challenge_period = PERIOD,
                        .bond = ch_amount_of(BOND),
                        .deposit_mine = ch_amount_of(1000 + rng_below(&w->rng, 5000)),
-                       .deposit_peer = ch_amount_of(rng_chance(&w->rng, 50) ? rng_below(&w->rng, 3000) : 0)};
+                       .deposit_peer = ch_amount_of(rng_chance(&w->rng, 50) ? rng_below(&w->rng, 3000) : 0),
+                       .opener_funds = rng_chance(&w->rng, 30)};
   rng_hash(&w->rng, &o.nonce);
   rng_hash(&w->rng, &nonce);
   ch_signer sa = node_signer(w, a), sb = node_signer(w, b);

@@ -77,6 +77,14 @@ static void act_withdraw(world *w, node *n) {
   node_step(w, n, &ev); /* refused while another one is under way, as are amounts that are not there */
 }
 
+static void act_deposit(world *w, node *n) {
+  if (w->ending) return;
+  ch_event ev = {.kind = CH_EV_DEPOSIT};
+  ev.u.deposit.amount = ch_amount_of(1 + rng_below(&w->rng, 1000));
+  rng_hash(&w->rng, &ev.u.deposit.nonce);
+  node_step(w, n, &ev);
+}
+
 /* Hours pass, so that what was signed and not used expires. */
 static void act_wait(world *w) {
   w->now += rng_below(&w->rng, 5000);
@@ -105,7 +113,7 @@ static void act(world *w) {
   if (what < 16)
     act_pay(w, n);
   else if (what < 18)
-    rng_chance(&w->rng, 80) ? act_withdraw(w, n) : act_wait(w);
+    rng_chance(&w->rng, 50) ? act_withdraw(w, n) : rng_chance(&w->rng, 70) ? act_deposit(w, n) : act_wait(w);
   else if (what < 78)
     node_deliver(w, n);
   else if (what < 84)

@@ -90,6 +90,7 @@ static void rnd_open_request(uint64_t *r, ch_msg *m) {
   rnd_bytes(r, &m->u.open_request.payout, sizeof(ch_addr));
   rnd_bytes(r, &m->u.open_request.asset, sizeof(ch_addr));
   m->u.open_request.challenge_period = (uint32_t)rnd_number(r);
+  m->u.open_request.opener_funds = random_u64(r) & 1;
   m->u.open_request.bond = rnd_amount(r, CH_BOND_BITS);
   m->u.open_request.deposit[0] = rnd_amount(r, CH_MONEY_BITS);
   m->u.open_request.deposit[1] = rnd_amount(r, CH_MONEY_BITS);

@@ -208,6 +208,79 @@ static void test_withdraw_limits(void **unused) {
   assert_true(w.slots.contribution[0].v == -(ch_i128)CH_MONEY_MAX);
 }
 
+/* --- Both sides at once --------------------------------------------------------------------------------- */
+
+static ch_tx fund_tx(const world *w, uint64_t a, uint64_t b) {
+  ch_tx tx = {.kind = CH_TX_FUND, .id = w->k.id};
+  tx.u.fund.params_hash = w->k.params_hash;
+  tx.u.fund.asset = w->k.params.asset;
+  tx.u.fund.epoch = w->slots.epoch;
+  tx.u.fund.amount[0] = ch_amount_of(a);
+  tx.u.fund.amount[1] = ch_amount_of(b);
+  return tx;
+}
+
+static ch_adj_revert fund(world *w, uint64_t value, uint64_t a, uint64_t b) {
+  ch_tx tx = fund_tx(w, a, b);
+  return apply(w, value, &tx);
+}
+
+static void test_fund(void **unused) {
+  (void)unused;
+  world w = new_world(NATIVE);
+  w.slots.withdraw_seq = 5;
+  w.slots.epoch = 2;
+  assert_int_equal(fund(&w, 30, 10, 20), CH_ADJ_NONE);
+  assert_true(w.slots.contribution[0].v == 1010 && w.slots.contribution[1].v == 2020);
+  assert_int_equal(w.slots.withdraw_seq, 5);
+  assert_int_equal(w.slots.epoch, 2);
+  assert_true(w.result.take.v == 30 && ch_addr_is_zero(&w.result.take_asset));
+  assert_int_equal(w.result.n_transfers, 0);
+  assert_int_equal(w.result.event.kind, CH_ADJ_FUNDED);
+  assert_int_equal(w.result.event.epoch, 2);
+  assert_true(w.result.event.paid[0].v == 10 && w.result.event.paid[1].v == 20);
+  w = new_world(TOKEN);
+  assert_int_equal(fund(&w, 0, 1, 2), CH_ADJ_NONE);
+  assert_true(w.result.take.v == 3);
+  assert_memory_equal(&w.result.take_asset, &TOKEN, sizeof TOKEN);
+  assert_int_equal(fund(&w, 3, 1, 2), CH_ADJ_WRONG_VALUE);
+}
+
+static void test_fund_reverts(void **unused) {
+  (void)unused;
+  world w = new_world(NATIVE);
+  assert_int_equal(fund(&w, 10, 10, 20), CH_ADJ_WRONG_VALUE);
+  assert_int_equal(fund(&w, 10, 10, 0), CH_ADJ_ZERO_AMOUNT);
+  assert_int_equal(fund(&w, 10, 0, 10), CH_ADJ_ZERO_AMOUNT);
+  ch_tx tx = fund_tx(&w, 10, 20);
+  tx.u.fund.params_hash.b[0] ^= 1;
+  assert_int_equal(apply(&w, 30, &tx), CH_ADJ_BAD_PARAMS);
+  tx = fund_tx(&w, 10, 20);
+  tx.u.fund.asset = TOKEN;
+  assert_int_equal(apply(&w, 0, &tx), CH_ADJ_BAD_PARAMS);
+  tx = fund_tx(&w, 10, 20);
+  tx.u.fund.epoch++;
+  assert_int_equal(apply(&w, 30, &tx), CH_ADJ_WRONG_EPOCH);
+  w.slots.epoch = CH_EPOCH_LAST;
+  assert_int_equal(fund(&w, 30, 10, 20), CH_ADJ_LAST_EPOCH);
+  w.slots.epoch = 0;
+  w.slots.disputed = true;
+  assert_int_equal(fund(&w, 30, 10, 20), CH_ADJ_DISPUTE_OPEN);
+}
+
+static void test_fund_overflow(void **unused) {
+  (void)unused;
+  world w = new_world(TOKEN);
+  ch_tx tx = fund_tx(&w, 1, 1);
+  tx.u.fund.amount[0].v = tx.u.fund.amount[1].v = CH_MONEY_MAX;
+  assert_int_equal(apply(&w, 0, &tx), CH_ADJ_WRONG_VALUE); /* no value can be their sum */
+  tx.u.fund.amount[0].v = CH_MONEY_MAX - 3001;
+  tx.u.fund.amount[1].v = 2;
+  assert_int_equal(apply(&w, 0, &tx), CH_ADJ_OVERFLOW);
+  tx.u.fund.amount[1].v = 1;
+  assert_int_equal(apply(&w, 0, &tx), CH_ADJ_NONE);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_withdraw),
@@ -218,6 +291,9 @@ int main(void) {
       cmocka_unit_test(test_last_withdrawal),
       cmocka_unit_test(test_withdraw_in_a_dispute),
       cmocka_unit_test(test_withdraw_limits),
+      cmocka_unit_test(test_fund),
+      cmocka_unit_test(test_fund_reverts),
+      cmocka_unit_test(test_fund_overflow),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,6 +60,7 @@ static void assert_same_reestablish(const ch_msg *a, const ch_msg *b) {
 static void assert_same_open_request(const ch_msg *a, const ch_msg *b) {
   SAME(u.open_request.chain.chain_id);
   SAME(u.open_request.chain.adjudicator);
+  SAME(u.open_request.opener_funds);
   SAME(u.open_request.signer);
   SAME(u.open_request.payout);
   SAME(u.open_request.asset);

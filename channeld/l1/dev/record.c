@@ -59,7 +59,7 @@ size_t cd_dev_event_encode(uint8_t *out, const ch_adj_event *e) {
 bool cd_dev_event_decode(ch_adj_event *out, const uint8_t *in, size_t len) {
   cd_pb_Event pb = cd_pb_Event_init_zero;
   memset(out, 0, sizeof *out);
-  if (!cd_pb_decode(&pb, cd_pb_Event_fields, in, len) || pb.kind < CH_ADJ_DEPOSITED || pb.kind > CH_ADJ_WITHDRAWN) {
+  if (!cd_pb_decode(&pb, cd_pb_Event_fields, in, len) || pb.kind < CH_ADJ_DEPOSITED || pb.kind > CH_ADJ_FUNDED) {
     return false;
   }
   out->kind = (ch_adj_event_kind)pb.kind;

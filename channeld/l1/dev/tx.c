@@ -82,6 +82,21 @@ static bool deposit_from_pb(ch_tx *tx, const cd_pb_Deposit *from) {
   return CD_GET_AMOUNT(&tx->u.deposit.amount, from->amount);
 }
 
+static void fund_to_pb(cd_pb_Fund *to, const ch_tx *tx) {
+  CD_COPY(to->params_hash, tx->u.fund.params_hash.b);
+  CD_COPY(to->asset, tx->u.fund.asset.b);
+  to->epoch = tx->u.fund.epoch;
+  CD_PUT_AMOUNT(to->amount_0, tx->u.fund.amount[0]);
+  CD_PUT_AMOUNT(to->amount_1, tx->u.fund.amount[1]);
+}
+
+static bool fund_from_pb(ch_tx *tx, const cd_pb_Fund *from) {
+  CD_COPY(tx->u.fund.params_hash.b, from->params_hash);
+  CD_COPY(tx->u.fund.asset.b, from->asset);
+  tx->u.fund.epoch = from->epoch;
+  return CD_GET_AMOUNT(&tx->u.fund.amount[0], from->amount_0) && CD_GET_AMOUNT(&tx->u.fund.amount[1], from->amount_1);
+}
+
 static void close_to_pb(cd_pb_Close *to, const ch_tx *tx) {
   to->params = params_to_pb(&tx->params, &tx->params.tag);
   to->epoch = tx->u.close.close.epoch;
@@ -186,6 +201,10 @@ static void call_to_pb(cd_pb_Call *to, const ch_tx *tx) {
     to->which_what = cd_pb_Call_withdraw_tag;
     withdraw_to_pb(&to->what.withdraw, tx);
     return;
+  case CH_TX_FUND:
+    to->which_what = cd_pb_Call_fund_tag;
+    fund_to_pb(&to->what.fund, tx);
+    return;
   }
 }
 
@@ -198,6 +217,7 @@ static bool call_from_pb(ch_tx *tx, const cd_pb_Call *from) {
   case cd_pb_Call_refute_tag: tx->kind = CH_TX_REFUTE; return refute_from_pb(tx, &from->what.refute);
   case cd_pb_Call_settle_tag: tx->kind = CH_TX_SETTLE; return settle_from_pb(tx, &from->what.settle);
   case cd_pb_Call_withdraw_tag: tx->kind = CH_TX_WITHDRAW; return withdraw_from_pb(tx, &from->what.withdraw);
+  case cd_pb_Call_fund_tag: tx->kind = CH_TX_FUND; return fund_from_pb(tx, &from->what.fund);
   default: return false; /* a number from outside, no enum: nothing was there */
   }
 }

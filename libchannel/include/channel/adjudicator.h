@@ -52,10 +52,11 @@ typedef enum ch_tx_kind {
   CH_TX_REFUTE = 4,
   CH_TX_SETTLE = 5,
   CH_TX_WITHDRAW = 6,
+  CH_TX_FUND = 7, /* a deposit for both sides at once */
 } ch_tx_kind;
 
-/* A call of the Adjudicator. `params` with its tag is needed by all but DEPOSIT; CHALLENGE carries the salt, and
- * the tag is derived from it. */
+/* A call of the Adjudicator. `params` with its tag is needed by all but DEPOSIT and FUND; CHALLENGE carries the salt,
+ * and the tag is derived from it. */
 typedef struct ch_tx {
   ch_tx_kind kind;
   ch_hash id;
@@ -68,6 +69,12 @@ typedef struct ch_tx {
       uint16_t epoch;
       ch_amount amount;
     } deposit;
+    struct {
+      ch_hash params_hash;
+      ch_addr asset;
+      uint16_t epoch;
+      ch_amount amount[2]; /* both above zero */
+    } fund;
     struct {
       ch_close close; /* close.id is not looked at: tx->id stands in its place */
       ch_sig sig[2];  /* side i's is ignored if the sender is payout[i]: sending is consent */
@@ -111,6 +118,7 @@ typedef enum ch_adj_event_kind {
   CH_ADJ_REFUTED = 4,
   CH_ADJ_SETTLED = 5,
   CH_ADJ_WITHDRAWN = 6, /* the channel goes on */
+  CH_ADJ_FUNDED = 7,    /* both sides at once */
 } ch_adj_event_kind;
 
 /* The event's contents, as the contract logs them. Fields that do not belong to a kind are zero. */
@@ -124,7 +132,7 @@ typedef struct ch_adj_event {
   uint64_t deadline; /* CHALLENGED, REFUTED */
   ch_hash salt;      /* CHALLENGED */
   ch_net net;        /* CLOSED, SETTLED: what was executed */
-  ch_amount paid[2]; /* CLOSED, SETTLED */
+  ch_amount paid[2]; /* CLOSED, SETTLED: to each side; FUNDED: for each side */
   bool forfeited;    /* the bond went to the other side */
 } ch_adj_event;
 

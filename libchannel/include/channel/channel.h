@@ -95,6 +95,7 @@ typedef enum ch_event_kind {
   CH_EV_CHAIN,     /* view: the chain's view of this channel changed */
   CH_EV_TICK,      /* time has passed, or a block arrived: look at deadlines */
   CH_EV_WITHDRAW,  /* take money out while the channel goes on; one withdrawal at a time, of either side */
+  CH_EV_DEPOSIT,   /* put more money in; needs nothing from the peer */
   CH_EV_FREEZE,    /* the caller knows or suspects that memory was lost (restored copy, clone) */
 } ch_event_kind;
 
@@ -112,6 +113,10 @@ typedef struct ch_event {
     struct {
       ch_amount amount; /* of my balance, above zero; it goes to my payout address */
     } withdraw;
+    struct {
+      ch_amount amount; /* above zero */
+      ch_hash nonce;    /* fresh random: names this wish, so that asking again with it deposits once */
+    } deposit;
     const ch_chain_view *view;
   } u;
 } ch_event;
@@ -165,7 +170,7 @@ typedef struct ch_effect {
       ch_msg_type type;
     } send;
     struct {
-      ch_hash key; /* keccak256(id, epoch, kind, version): the same wish has the same key */
+      ch_hash key; /* keccak256(id, epoch, kind, version, or a deposit's nonce): the same wish has the same key */
       ch_tx tx;
       ch_amount value; /* native coin to send along */
     } tx;
@@ -209,6 +214,7 @@ typedef struct ch_terms {
   uint32_t challenge_period;
   ch_amount bond;
   ch_amount deposit_mine, deposit_peer;
+  bool opener_funds; /* I pay both deposits, in one transaction; the peer none */
 } ch_terms;
 
 /* Usual terms, to be changed as wanted: native coin, a challenge period of one day, no bond. */
@@ -337,6 +343,7 @@ typedef struct ch_info {
   ch_net net;
   ch_net contribution[2]; /* confirmed */
   ch_amount deposit[2];   /* agreed at open */
+  bool opener_funds;
   ch_amount balance_mine, balance_peer;
   ch_amount spendable;                    /* what a new payment may use: balance less pending payments */
   ch_amount pending;                      /* in payments that are not settled yet */

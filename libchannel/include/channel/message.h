@@ -69,7 +69,8 @@ typedef struct ch_msg {
       ch_addr asset;
       uint32_t challenge_period;
       ch_amount bond;
-      ch_amount deposit[2]; /* what each side is to deposit, indexed by side */
+      ch_amount deposit[2]; /* what is to be deposited for each side, indexed by side */
+      bool opener_funds;    /* side 0 deposits for both, in one transaction */
     } open_request;
     struct {
       ch_hash nonce; /* the acceptor's */

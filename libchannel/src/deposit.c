@@ -1,0 +1,65 @@
+/* deposit.c - putting money in: what was agreed at open, and more at any time.
+ *
+ * Source: proto/protocol.md, sections 2 and 5. A deposit names the channel, a side and the epoch, nothing else: it
+ * needs no signature of the peer and no order. */
+#include "internal.h"
+
+static ch_err deposit_for(step *s, uint8_t side, ch_amount amount, const ch_hash *nonce) {
+  const ch_channel *c = s->c;
+  ch_tx tx = {.kind = CH_TX_DEPOSIT, .id = c->id, .params = c->params};
+  tx.u.deposit.params_hash = c->params_hash;
+  tx.u.deposit.asset = c->params.asset;
+  tx.u.deposit.side = side;
+  tx.u.deposit.epoch = c->epoch;
+  tx.u.deposit.amount = amount;
+  ch_amount value = ch_addr_is_zero(&c->params.asset) ? amount : ch_amount_of(0);
+  return nonce ? fx_tx_named(s, &tx, nonce, value) : fx_tx(s, &tx, 0, value);
+}
+
+static ch_err deposit_both(step *s) {
+  const ch_channel *c = s->c;
+  ch_amount sum;
+  ch_err err = ch_amount_add(&sum, c->deposit[0], c->deposit[1]);
+  if (err) return err;
+  ch_tx tx = {.kind = CH_TX_FUND, .id = c->id, .params = c->params};
+  tx.u.fund.params_hash = c->params_hash;
+  tx.u.fund.asset = c->params.asset;
+  tx.u.fund.epoch = c->epoch;
+  tx.u.fund.amount[0] = c->deposit[0];
+  tx.u.fund.amount[1] = c->deposit[1];
+  return fx_tx(s, &tx, 0, ch_addr_is_zero(&c->params.asset) ? sum : ch_amount_of(0));
+}
+
+/* Whether what was agreed for a side is on chain. Once there was a withdrawal, it was: what is missing was taken out.
+ */
+static bool came(const ch_channel *c, uint8_t side) {
+  const ch_adj_slots *head = &c->view.head.slots;
+  return head->withdraw_seq || head->contribution[side].v >= (ch_i128)c->deposit[side].v;
+}
+
+ch_err want_deposit(step *s) {
+  const ch_channel *c = s->c;
+  if (phase_of(c) != CH_PHASE_FUNDING && phase_of(c) != CH_PHASE_OPEN) return CH_OK;
+  if (!c->heard || c->frozen) return CH_OK;
+  if (!c->opener_funds) return came(c, c->me) ? CH_OK : deposit_for(s, c->me, c->deposit[c->me], NULL);
+  if (c->me != 0 || (came(c, 0) && came(c, 1))) return CH_OK;
+  if (c->deposit[0].v && c->deposit[1].v) return deposit_both(s);
+  return deposit_for(s, c->deposit[0].v ? 0 : 1, c->deposit[0].v ? c->deposit[0] : c->deposit[1], NULL);
+}
+
+ch_err on_deposit_command(step *s, ch_amount amount, const ch_hash *nonce) {
+  const ch_channel *c = s->c;
+  const ch_net *k = c->view.head.slots.contribution;
+  ch_net after;
+  if (!amount.v || amount.v > CH_MONEY_MAX) return CH_ERR_ARGUMENT;
+  if (c->frozen) return CH_ERR_FROZEN;
+  ch_phase p = phase_of(c);
+  if ((p != CH_PHASE_FUNDING && p != CH_PHASE_OPEN) || !c->heard || c->close_wanted) return CH_ERR_PHASE;
+  ch_err err = ch_net_sum(&after, k[0], k[1]);
+  if (!err) err = ch_net_add(&after, after, amount);
+  if (err) return err;
+  char buf[CH_MONEY_STR];
+  set_cause(s, "deposit asked for here: ");
+  add_cause(s, ch_amount_str(buf, amount));
+  return deposit_for(s, c->me, amount, nonce);
+}
