@@ -55,6 +55,15 @@ static ch_err k_sign_close(void *ctx, ch_sig *out, const ch_chain *chain, const 
   return ch_sign(out, &digest, &((duo_side *)ctx)->channel_key);
 }
 
+static ch_err k_sign_withdraw(void *ctx, ch_sig *out, const ch_chain *chain, const ch_hash *nonce,
+                              const ch_withdraw *w) {
+  (void)nonce;
+  ch_hash domain, digest;
+  ch_domain(&domain, chain);
+  ch_withdraw_digest(&digest, &domain, w);
+  return ch_sign(out, &digest, &((duo_side *)ctx)->channel_key);
+}
+
 static ch_err k_sign_challenge(void *ctx, ch_sig *out, const ch_chain *chain, const ch_hash *nonce,
                                const ch_challenge *c) {
   (void)nonce;
@@ -65,8 +74,8 @@ static ch_err k_sign_challenge(void *ctx, ch_sig *out, const ch_chain *chain, co
 }
 
 ch_signer duo_signer(duo *d, int s) {
-  return (ch_signer){&d->side[s],   k_node_id,    k_ecdh,       k_sign_open,
-                     k_channel_key, k_sign_state, k_sign_close, k_sign_challenge};
+  return (ch_signer){&d->side[s],  k_node_id,    k_ecdh,          k_sign_open,     k_channel_key,
+                     k_sign_state, k_sign_close, k_sign_withdraw, k_sign_challenge};
 }
 
 /* --- What holds after every step ---------------------------------------------------------------------- */

@@ -92,8 +92,13 @@ static void finishes(duo *d, const ch_msg *accept, ch_err err) {
   ch_env env = duo_env(d, 0);
   ch_signer signer = duo_signer(d, 0);
   ch_opening o = {.nonce = d->side[0].nonce};
-  o.terms = (ch_terms){d->chain,   d->side[1].node_id,     d->side[0].address, {{0}},
-                       DUO_PERIOD, ch_amount_of(DUO_BOND), ch_amount_of(1000), ch_amount_of(500)};
+  o.terms = (ch_terms){.chain = d->chain,
+                       .peer = d->side[1].node_id,
+                       .payout = d->side[0].address,
+                       .challenge_period = DUO_PERIOD,
+                       .bond = ch_amount_of(DUO_BOND),
+                       .deposit_mine = ch_amount_of(1000),
+                       .deposit_peer = ch_amount_of(500)};
   assert_int_equal(ch_open_finish(&c, &fx, &env, &o, accept, &signer), err);
   ch_channel_free(c);
   ch_effects_clear(&fx);
