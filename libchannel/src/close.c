@@ -97,8 +97,8 @@ ch_err pursue_close(step *s) {
     bool overdue = s->env->now + CLOSE_VALIDITY >= c->close.valid_until + ENDING_GRACE;
     return c->close.wanted || overdue ? submit_close(s) : CH_OK;
   }
-  if (!c->close.wanted || !c->link.synced || !chain_fresh(s->env)) return CH_OK;
-  if (!c->close.have[c->me]) return sign_close(s, s->env->now + CLOSE_VALIDITY);
-  /* A new connection: the signature may have been lost with the old one. */
-  return s->cur->link.synced ? CH_OK : send_close(s);
+  if (!c->close.wanted || !c->link.synced) return CH_OK;
+  /* On a new connection: the signature may have been lost with the old one. */
+  if (c->close.have[c->me]) return s->cur->link.synced ? CH_OK : send_close(s);
+  return chain_fresh(s->env) ? sign_close(s, s->env->now + CLOSE_VALIDITY) : CH_OK;
 }

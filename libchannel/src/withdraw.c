@@ -144,8 +144,8 @@ ch_err pursue_withdraw(step *s) {
   const ch_adj_slots *head = &c->view.head.slots;
   if (head->epoch != c->epoch || head->withdraw_seq != r->seq) return CH_OK;
   if (r->have[0] && r->have[1]) return r->side == c->me && s->env->head_time < r->valid_until ? submit(s) : CH_OK;
-  if (!c->link.synced || !may_sign(s)) return CH_OK;
-  if (!r->have[c->me]) return r->side == c->me || r->have[them(c)] ? sign(s) : CH_OK;
-  /* A new connection: the signature may have been lost with the old one. */
-  return s->cur->link.synced ? CH_OK : send_withdraw(s);
+  if (!c->link.synced) return CH_OK;
+  /* On a new connection: what was given already may have been lost with the old one. */
+  if (r->have[c->me]) return s->cur->link.synced ? CH_OK : send_withdraw(s);
+  return may_sign(s) && (r->side == c->me || r->have[them(c)]) ? sign(s) : CH_OK;
 }
