@@ -90,6 +90,7 @@ static ch_adj_revert end_epoch(ctx *c, ch_adj_event_kind kind, ch_net net) {
   if (old->disputed) {
     static const ch_addr native = {{0}};
     event.version = kind == CH_ADJ_SETTLED ? old->version : 0;
+    event.deadline = old->deadline;
     event.forfeited = (old->flags & CH_ADJ_FORFEIT) != 0;
     pay(c, &params->payout[challenger_of(old) ^ event.forfeited], &native, params->bond);
   }

@@ -4,13 +4,13 @@
  * needs no signature of the peer and no order. */
 #include "internal.h"
 
-static ch_err deposit_for(step *s, uint8_t side, ch_amount amount, const ch_hash *nonce) {
+static ch_err deposit_for(step *s, uint16_t epoch, uint8_t side, ch_amount amount, const ch_hash *nonce) {
   const ch_channel *c = s->c;
   ch_tx tx = {.kind = CH_TX_DEPOSIT, .id = c->id, .params = c->params};
   tx.u.deposit.params_hash = c->params_hash;
   tx.u.deposit.asset = c->params.asset;
   tx.u.deposit.side = side;
-  tx.u.deposit.epoch = c->epoch;
+  tx.u.deposit.epoch = epoch;
   tx.u.deposit.amount = amount;
   ch_amount value = ch_addr_is_zero(&c->params.asset) ? amount : ch_amount_of(0);
   return nonce ? fx_tx_named(s, &tx, nonce, value) : fx_tx(s, &tx, 0, value);
@@ -31,35 +31,48 @@ static ch_err deposit_both(step *s) {
 }
 
 /* Whether what was agreed for a side is on chain. Once there was a withdrawal, it was: what is missing was taken out.
- */
+ * The agreement was about the first epoch. */
 static bool came(const ch_channel *c, uint8_t side) {
   const ch_adj_slots *head = &c->view.head.slots;
-  return head->withdraw_seq || head->contribution[side].v >= (ch_i128)c->deposit[side].v;
+  return c->epoch || head->withdraw_seq || head->contribution[side].v >= (ch_i128)c->deposit[side].v;
 }
 
 ch_err want_deposit(step *s) {
   const ch_channel *c = s->c;
   if (phase_of(c) != CH_PHASE_FUNDING && phase_of(c) != CH_PHASE_OPEN) return CH_OK;
   if (!c->heard || c->frozen) return CH_OK;
-  if (!c->opener_funds) return came(c, c->me) ? CH_OK : deposit_for(s, c->me, c->deposit[c->me], NULL);
+  if (!c->opener_funds) return came(c, c->me) ? CH_OK : deposit_for(s, c->epoch, c->me, c->deposit[c->me], NULL);
   if (c->me != 0 || (came(c, 0) && came(c, 1))) return CH_OK;
   if (c->deposit[0].v && c->deposit[1].v) return deposit_both(s);
-  return deposit_for(s, c->deposit[0].v ? 0 : 1, c->deposit[0].v ? c->deposit[0] : c->deposit[1], NULL);
+  uint8_t side = c->deposit[0].v ? 0 : 1;
+  return deposit_for(s, c->epoch, side, c->deposit[side], NULL);
+}
+
+/* Into which epoch money may go now. */
+static ch_err epoch_for_money(const ch_channel *c, uint16_t *epoch) {
+  const ch_adj_slots *head = &c->view.head.slots;
+  *epoch = head->epoch;
+  ch_phase p = phase_of(c);
+  if (p == CH_PHASE_FUNDING || p == CH_PHASE_OPEN) return c->heard && !c->close_wanted ? CH_OK : CH_ERR_PHASE;
+  if (p != CH_PHASE_CLOSED) return CH_ERR_PHASE;
+  if (c->revealed) return CH_ERR_REVEALED;
+  if (head->epoch != c->view.final.slots.epoch || head->epoch == CH_EPOCH_LAST) return CH_ERR_PHASE;
+  return CH_OK;
 }
 
 ch_err on_deposit_command(step *s, ch_amount amount, const ch_hash *nonce) {
   const ch_channel *c = s->c;
   const ch_net *k = c->view.head.slots.contribution;
+  uint16_t epoch;
   ch_net after;
   if (!amount.v || amount.v > CH_MONEY_MAX) return CH_ERR_ARGUMENT;
   if (c->frozen) return CH_ERR_FROZEN;
-  ch_phase p = phase_of(c);
-  if ((p != CH_PHASE_FUNDING && p != CH_PHASE_OPEN) || !c->heard || c->close_wanted) return CH_ERR_PHASE;
-  ch_err err = ch_net_sum(&after, k[0], k[1]);
+  ch_err err = epoch_for_money(c, &epoch);
+  if (!err) err = ch_net_sum(&after, k[0], k[1]);
   if (!err) err = ch_net_add(&after, after, amount);
   if (err) return err;
   char buf[CH_MONEY_STR];
   set_cause(s, "deposit asked for here: ");
   add_cause(s, ch_amount_str(buf, amount));
-  return deposit_for(s, c->me, amount, nonce);
+  return deposit_for(s, epoch, c->me, amount, nonce);
 }

@@ -18,6 +18,7 @@ static ch_err sign_challenge(step *s) {
   if (what.version) content_digest(c, what.version, c->latest.net, &what.outcome_hash, &digest);
   ch_err err = s->signer->sign_challenge(s->signer->ctx, &c->challenge_sig, &c->chain, &c->nonce[c->me], &what);
   if (err) return err;
+  c->revealed = true;
   c->challenge_until = what.valid_until;
   c->challenge_version = what.version;
   s->fx->durable = true;
@@ -129,6 +130,7 @@ static ch_err account_ending(step *s) {
 ch_err pursue_chain(step *s) {
   ch_channel *c = s->c;
   ch_err err = account_ending(s);
+  if (!err) err = reopen(s);
   if (err || !c->agreed || c->view.head.slots.epoch != c->epoch) return err;
   err = want_deposit(s);
   if (!err) err = want_challenge(s);
@@ -189,9 +191,9 @@ static bool same_onchain(const ch_onchain *x, const ch_onchain *y) {
     return false;
   if (!ch_hash_eq(&a->outcome_hash, &b->outcome_hash) || x->has_ended != y->has_ended) return false;
   const ch_adj_event *e = &x->ended, *f = &y->ended;
-  return !x->has_ended ||
-         (e->kind == f->kind && e->epoch == f->epoch && e->version == f->version && e->net.v == f->net.v &&
-          e->paid[0].v == f->paid[0].v && e->paid[1].v == f->paid[1].v && e->forfeited == f->forfeited);
+  return !x->has_ended || (e->kind == f->kind && e->epoch == f->epoch && e->version == f->version &&
+                           e->net.v == f->net.v && e->paid[0].v == f->paid[0].v && e->paid[1].v == f->paid[1].v &&
+                           e->forfeited == f->forfeited && e->deadline == f->deadline);
 }
 
 void note_deposits(ch_channel *c) {
@@ -207,6 +209,7 @@ ch_err on_view(step *s, const ch_chain_view *view) {
   if (!same) s->fx->durable = true;
   describe_view(s, &c->view, view);
   c->view = *view;
+  look_for_reveal(c);
   look_for_withdrawal(s);
   note_deposits(c);
   bool alive = view->final.slots.epoch == c->epoch;

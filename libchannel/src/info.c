@@ -106,6 +106,7 @@ void ch_channel_info(const ch_channel *c, const ch_env *env, ch_info *out) {
   if (out->phase != CH_PHASE_CLOSED) memcpy(out->contribution, f->slots.contribution, sizeof out->contribution);
   memcpy(out->deposit, c->deposit, sizeof out->deposit);
   out->opener_funds = c->opener_funds;
+  out->revealed = c->revealed;
   balances(c, out);
   if (out->phase != CH_PHASE_OPEN || c->frozen || c->close_wanted) out->spendable = ch_amount_of(0);
   out->highest_signed = c->highest.version;

@@ -87,6 +87,8 @@ typedef struct link {
   bool peer_frozen;
   bool has_funds; /* the peer said what it sees confirmed */
   ch_net peer_contribution[2];
+  bool ahead;   /* the peer is in a later epoch already: */
+  ch_msg hello; /* its reestablish, kept until I am there (it owns nothing) */
 } link;
 
 struct ch_channel {
@@ -111,6 +113,7 @@ struct ch_channel {
   bool abandoned;
   bool shutdown; /* a SHUTDOWN is in L */
   bool close_wanted;
+  bool revealed; /* the salt may be public: a challenge was signed here, or seen at any head */
   bool frozen;
   char freeze_reason[120];
   uint16_t epoch;
@@ -205,6 +208,7 @@ ch_err op_failed(step *s, const ch_op *op, size_t index, ch_err reason);
 /* reestablish.c */
 ch_err on_link_up(step *s);
 ch_err on_reestablish(step *s, const ch_msg *m);
+ch_err start_epoch_talk(step *s); /* on the connection that is there */
 ch_err on_full_state(step *s, const ch_msg *m);
 ch_err on_funds(step *s, const ch_msg *m);
 ch_err send_funds(step *s);
@@ -222,6 +226,10 @@ ch_err pursue_close(step *s);
 /* deposit.c */
 ch_err on_deposit_command(step *s, ch_amount amount, const ch_hash *nonce);
 ch_err want_deposit(step *s);
+
+/* reopen.c: the same channel's next life */
+ch_err reopen(step *s);
+void look_for_reveal(ch_channel *c);
 
 /* withdraw.c */
 ch_err on_withdraw_command(step *s, ch_amount amount);

@@ -25,7 +25,8 @@ ch_phase phase_of(const ch_channel *c) {
 
 #define TO(p) (1u << CH_PHASE_##p)
 /* A reorganisation can take back what the head showed, so ENDING and DISPUTED lead back to every live phase, and
- * CLOSING, as Close may be signed in a dispute, to what was before; nothing leads out of CLOSED and ABANDONED. */
+ * CLOSING, as Close may be signed in a dispute, to what was before. CLOSED leads back only in the channel's next epoch;
+ * nothing leads out of ABANDONED. */
 #define LIVE (TO(FUNDING) | TO(OPEN) | TO(SHUTDOWN) | TO(CLOSING) | TO(DISPUTED) | TO(ENDING) | TO(CLOSED))
 static const uint32_t legal[] = {
     [CH_PHASE_OPENING] = TO(OPENING) | TO(FUNDING) | TO(OPEN) | TO(ABANDONED),
@@ -43,12 +44,14 @@ bool phase_legal(ch_phase from, ch_phase to) {
   return legal[from] >> to & 1;
 }
 
-/* What must hold between two channels that follow each other. A breach is our bug: the step is refused. */
-ch_err invariant(const ch_channel *cur, const ch_channel *next) {
-  const ch_channel *c = next;
+/* Where a channel can stand that has just been opened again. */
+static bool phase_reopened(ch_phase p) {
+  return p == CH_PHASE_OPEN || p == CH_PHASE_DISPUTED || p == CH_PHASE_ENDING;
+}
+
+/* What must hold within one channel. */
+static ch_err consistent(const ch_channel *c) {
   uint64_t base = c->latest.version;
-  if (!phase_legal(phase_of(cur), phase_of(c))) return CH_ERR_BUG;
-  if (base < cur->latest.version || c->highest.version < cur->highest.version) return CH_ERR_BUG;
   if (c->highest.version < base || c->highest.version > base + SIGNED_DISTANCE) return CH_ERR_BUG;
   if (c->out.kind != OUT_NONE) {
     if (c->out.version <= base || c->out.version > c->highest.version) return CH_ERR_BUG;
@@ -56,6 +59,16 @@ ch_err invariant(const ch_channel *cur, const ch_channel *next) {
   }
   if ((c->n_out != 0) != (c->out.kind == OUT_PROPOSAL)) return CH_ERR_BUG;
   if (c->old.version && c->old.version <= base) return CH_ERR_BUG;
-  if (cur->frozen && c->highest.version != cur->highest.version) return CH_ERR_BUG;
   return CH_OK;
+}
+
+/* What must hold between two channels that follow each other. A breach is our bug: the step is refused. */
+ch_err invariant(const ch_channel *cur, const ch_channel *next) {
+  const ch_channel *c = next;
+  if (c->epoch < cur->epoch) return CH_ERR_BUG;
+  if (c->epoch > cur->epoch) return phase_reopened(phase_of(c)) ? consistent(c) : CH_ERR_BUG;
+  if (!phase_legal(phase_of(cur), phase_of(c))) return CH_ERR_BUG;
+  if (c->latest.version < cur->latest.version || c->highest.version < cur->highest.version) return CH_ERR_BUG;
+  if (cur->frozen && c->highest.version != cur->highest.version) return CH_ERR_BUG;
+  return consistent(c);
 }

@@ -276,13 +276,15 @@ enum {
   CLOSE_WANTED = 32,
   FROZEN = 64,
   ACCOUNTED = 128,
-  OPENER_FUNDS = 256
+  OPENER_FUNDS = 256,
+  REVEALED = 512
 };
 
 static uint32_t facts_of(const ch_channel *c) {
   return (c->agreed ? AGREED : 0u) | (c->heard ? HEARD : 0u) | (c->opened ? OPENED : 0u) |
          (c->abandoned ? ABANDONED : 0u) | (c->shutdown ? SHUTDOWN : 0u) | (c->close_wanted ? CLOSE_WANTED : 0u) |
-         (c->frozen ? FROZEN : 0u) | (c->accounted ? ACCOUNTED : 0u) | (c->opener_funds ? OPENER_FUNDS : 0u);
+         (c->frozen ? FROZEN : 0u) | (c->accounted ? ACCOUNTED : 0u) | (c->opener_funds ? OPENER_FUNDS : 0u) |
+         (c->revealed ? REVEALED : 0u);
 }
 
 static void set_facts(ch_channel *c, uint32_t f) {
@@ -295,6 +297,7 @@ static void set_facts(ch_channel *c, uint32_t f) {
   c->frozen = f & FROZEN;
   c->accounted = f & ACCOUNTED;
   c->opener_funds = f & OPENER_FUNDS;
+  c->revealed = f & REVEALED;
 }
 
 /* --- Operations ------------------------------------------------------------------------------------- */

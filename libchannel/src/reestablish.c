@@ -41,6 +41,18 @@ ch_err on_link_up(step *s) {
   return send_reestablish(s);
 }
 
+/* One reestablish of each side for each epoch that the connection lives to see: the peer's may have come already. */
+ch_err start_epoch_talk(step *s) {
+  ch_channel *c = s->c;
+  const link was = c->link;
+  memset(&c->link, 0, sizeof c->link);
+  if (!was.up) return CH_OK;
+  c->link.up = true;
+  ch_err err = send_reestablish(s);
+  if (err || !was.ahead) return err;
+  return was.hello.epoch < c->epoch ? CH_OK : on_reestablish(s, &was.hello);
+}
+
 /* A process start id that returns after another was seen: two copies of the peer are running. */
 static ch_err look_at_instance(step *s, const ch_hash *instance) {
   ch_channel *c = s->c;
@@ -88,11 +100,16 @@ static ch_err synced(step *s) {
 
 ch_err on_reestablish(step *s, const ch_msg *m) {
   ch_channel *c = s->c;
-  if (!c->link.up || c->link.greeted || !c->agreed) return CH_ERR_VIOLATION;
-  c->link.greeted = true;
+  if (!c->link.up || !c->agreed) return CH_ERR_VIOLATION;
   if (!c->heard) s->fx->durable = true;
   c->heard = true;
-  if (m->epoch != c->epoch) return CH_OK; /* both wait until the closing is final */
+  if (m->epoch > c->epoch) { /* the ending is final there, here not yet */
+    c->link.ahead = true;
+    c->link.hello = *m;
+    return CH_OK;
+  }
+  if (c->link.greeted) return CH_ERR_VIOLATION;
+  c->link.greeted = true;
   ch_err err = look_at_instance(s, &m->u.reestablish.instance);
   if (!err && !c->frozen) err = look_at_proof(s, m);
   if (err || c->frozen) return err;

@@ -34,8 +34,11 @@ void channel_derive(ch_channel *c) {
 
 static ch_err on_message(step *s, const ch_msg *m) {
   if (!ch_hash_eq(&m->id, &s->c->id)) return CH_ERR_UNKNOWN_CHANNEL;
+  bool opening = m->type == CH_MSG_OPEN_CONFIRM;
+  if (!opening && m->epoch < s->c->epoch) return CH_OK; /* of an epoch that has ended: the peer will see it too */
   ch_phase p = phase_of(s->c);
-  if (p == CH_PHASE_CLOSED || p == CH_PHASE_ABANDONED) return CH_OK; /* nothing is at stake any more */
+  bool next_epoch = m->type == CH_MSG_REESTABLISH && m->epoch > s->c->epoch;
+  if ((p == CH_PHASE_CLOSED && !next_epoch) || p == CH_PHASE_ABANDONED) return CH_OK; /* nothing is at stake any more */
   switch (m->type) {
   case CH_MSG_OPEN_CONFIRM: return on_open_confirm(s, m);
   case CH_MSG_FUNDS: return on_funds(s, m);
@@ -115,7 +118,7 @@ static ch_err pursue(step *s) {
  * outstanding again, on a new connection. */
 static ch_err resume_talk(step *s, ch_phase from) {
   bool silent = from == CH_PHASE_DISPUTED || from == CH_PHASE_CLOSING || from == CH_PHASE_ENDING;
-  if (!silent || !s->cur->link.up || !may_sign_state(s->c)) return CH_OK;
+  if (!silent || s->c->epoch != s->cur->epoch || !s->cur->link.up || !may_sign_state(s->c)) return CH_OK;
   return drop_link(s, CH_OK, "back from a dispute or closing that came to nothing");
 }
 

@@ -48,13 +48,13 @@ void check_always(world *w) {
   check_reports(w, 1);
 }
 
-static ch_i128 net_of_rows(const world *w, int side) {
+static ch_i128 net_of_rows(const world *w, int side, uint16_t epoch) {
   const disk *d = &w->node[side].disk;
   ch_i128 sum = 0;
   for (size_t i = 0; i < d->n_out; i++)
-    if (d->out[i].status == CH_PAYMENT_SETTLED) sum += (ch_i128)d->out[i].amount.v;
+    if (d->out[i].status == CH_PAYMENT_SETTLED && d->out[i].epoch == epoch) sum += (ch_i128)d->out[i].amount.v;
   for (size_t i = 0; i < d->n_in; i++)
-    sum -= (ch_i128)d->in[i].amount.v;
+    if (d->in[i].epoch == epoch) sum -= (ch_i128)d->in[i].amount.v;
   return side == 0 ? sum : -sum;
 }
 
@@ -71,9 +71,11 @@ void check_converged(world *w) {
     for (size_t i = 0; i < w->node[s].disk.n_out; i++)
       if (w->node[s].disk.out[i].status == CH_PAYMENT_PENDING)
         fail(w, "payment %s is neither settled nor failed", w->node[s].disk.out[i].id);
-    if (net_of_rows(w, s) != info[s].net.v) fail(w, "node %d: the payments do not add up to the state", s);
+    if (net_of_rows(w, s, info[s].epoch) != info[s].net.v)
+      fail(w, "node %d: the payments do not add up to the state", s);
   }
-  if (info[0].version != info[1].version || info[0].net.v != info[1].net.v) fail(w, "the sides did not converge");
+  if (info[0].epoch != info[1].epoch || info[0].version != info[1].version || info[0].net.v != info[1].net.v)
+    fail(w, "the sides did not converge");
 }
 
 /* After the chain has ended the channel: the honest sides' books agree with what was executed. `honest` is a side, or
@@ -85,12 +87,12 @@ void check_ending(world *w, int honest, ch_net at_least) {
   const ch_adj_event *e = &b->state.ended;
   for (int s = 0; s < 2; s++) {
     if (honest != 2 && honest != s) continue;
-    if (net_of_rows(w, s) != e->net.v) fail(w, "node %d: its books differ from what the chain executed", s);
+    if (net_of_rows(w, s, e->epoch) != e->net.v) fail(w, "node %d: its books differ from what the chain executed", s);
     for (size_t i = 0; i < w->node[s].disk.n_out; i++)
       if (w->node[s].disk.out[i].status == CH_PAYMENT_PENDING) fail(w, "a payment is still pending after the ending");
   }
   const block *open = b;
-  for (int i = w->n_blocks - 1; i > 0 && open->state.slots.epoch; i--)
+  for (int i = w->n_blocks - 1; i > 0 && open->state.slots.epoch > e->epoch; i--)
     open = &w->blocks[i - 1];
   if (ch_payouts(expect, open->state.slots.contribution, at_least)) return fail(w, "payouts could not be computed");
   if (honest < 2 && e->paid[honest].v < expect[honest].v) fail(w, "the honest side was paid less than it had");

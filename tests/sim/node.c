@@ -163,6 +163,7 @@ static void write_payment(world *w, node *n, const ch_effect *e) {
   }
   row->status = e->u.payment.status;
   row->version = e->u.payment.version;
+  row->epoch = e->u.payment.epoch;
 }
 
 static void write_job(world *w, node *n, const ch_effect *e) {
@@ -181,7 +182,8 @@ static void remember_state(world *w, const ch_channel *c) {
   old_state o;
   ch_channel_latest(c, &o.state, &o.outcome, o.sig);
   if (!o.state.version || w->n_states == MAX_STATES) return;
-  if (w->n_states && w->states[w->n_states - 1].state.version == o.state.version) return;
+  const ch_state *last = w->n_states ? &w->states[w->n_states - 1].state : NULL;
+  if (last && last->version == o.state.version && last->epoch == o.state.epoch) return;
   w->states[w->n_states++] = o;
 }
 
@@ -209,6 +211,8 @@ static void commit(world *w, node *n, const ch_channel *next, const ch_effects *
   ch_outcome oc;
   ch_sig sig[2];
   ch_channel_latest(next, &st, &oc, sig);
+  if (st.epoch != n->disk.epoch) n->disk.latest = 0;
+  n->disk.epoch = st.epoch;
   if (st.version < n->disk.latest) fail(w, "node %d went back in its latest version", n->side);
   n->disk.latest = st.version;
   remember_state(w, next);
@@ -290,11 +294,13 @@ void node_deliver(world *w, node *n) {
   if (msg.type == CH_MSG_UPDATE && msg.u.update.has_refusal) w->refusals++;
   if (msg.type == CH_MSG_FUNDS && w->optimistic) /* a hint that is wrong leads to refusals, never to worse */
     msg.u.funds.contribution[0] = msg.u.funds.contribution[1] = ch_net_of(1000000);
+  const ch_msg_type type = msg.type;
+  note(w, "node %d takes %d of epoch %d", n->side, (int)type, msg.epoch);
   ch_event ev = {.kind = CH_EV_MESSAGE, .u.msg = &msg};
   err = node_step(w, n, &ev);
   ch_msg_clear(&msg);
   if (err == CH_OK || err == CH_ERR_NOT_CONNECTED) return;
-  note(w, "node %d refused a message: %s", n->side, ch_err_name(err));
+  note(w, "node %d refused a message of type %d: %s", n->side, (int)type, ch_err_name(err));
   if (err != CH_ERR_STALE) fail(w, "an honest node %d found a violation: %s", n->side, ch_err_name(err));
   link_cut(w);
 }

@@ -183,7 +183,7 @@ static bool cheat(world *w, int side) {
   ch_channel_info(n->channel, &env, &info);
   ch_tx tx = {.kind = CH_TX_CHALLENGE, .id = info.id, .params = info.params};
   tx.u.challenge.challenge =
-      (ch_challenge){info.id, 0, (uint8_t)side, o->state.version, o->state.outcome_hash, w->now + 1000};
+      (ch_challenge){info.id, o->state.epoch, (uint8_t)side, o->state.version, o->state.outcome_hash, w->now + 1000};
   tx.u.challenge.salt = w->salt;
   tx.u.challenge.sig[0] = o->sig[0];
   tx.u.challenge.sig[1] = o->sig[1];
@@ -220,6 +220,53 @@ static void end_with_cheat(world *w) {
 
 /* --- One seed ----------------------------------------------------------------------------------------- */
 
+static void random_life(world *w, unsigned length, bool early) {
+  w->faults = true;
+  int limit = w->n_blocks + MAX_BLOCKS / 4;
+  for (unsigned i = 0; i < length && !w->failure && w->n_blocks < limit; i++) {
+    act(w);
+    if (i % 8 == 0) check_always(w);
+    if (early && i == length / 2) command(w, (int)rng_below(&w->rng, 2), CH_EV_CHALLENGE);
+    if (early && i == length / 2 + 3) command(w, (int)rng_below(&w->rng, 2), CH_EV_CLOSE);
+  }
+  heal(w, 8);
+  check_always(w);
+}
+
+static void end(world *w) {
+  bool live = phase(w, 0) == CH_PHASE_OPEN && phase(w, 1) == CH_PHASE_OPEN;
+  if (live) check_converged(w);
+  if (w->failure) return;
+  if (live && rng_chance(&w->rng, 50))
+    end_with_cheat(w);
+  else
+    end_honestly(w);
+  check_always(w);
+}
+
+/* Money in the next epoch; with faults from the first moment on, so that the sides get there at different times. */
+static bool open_again(world *w) {
+  node *n = &w->node[rng_below(&w->rng, 2)];
+  ch_info info;
+  ch_env env;
+  heal(w, 4);
+  node_env(w, n, &env);
+  ch_channel_info(n->channel, &env, &info);
+  ch_event ev = {.kind = CH_EV_DEPOSIT};
+  ev.u.deposit.amount = ch_amount_of(2000);
+  rng_hash(&w->rng, &ev.u.deposit.nonce);
+  ch_err err = node_step(w, n, &ev);
+  if (info.revealed) {
+    if (err != CH_ERR_REVEALED) fail(w, "a channel with a public salt was funded again");
+    return false;
+  }
+  if (err) fail(w, "node %d could not open it again: %s", n->side, ch_err_name(err));
+  note(w, "node %d opens it again", n->side);
+  w->ending = false;
+  w->reopened++;
+  return !w->failure;
+}
+
 static void run(world *w) {
   w->now = 1700000000;
   w->chain.chain_id = 1 + rng_below(&w->rng, 100000);
@@ -232,30 +279,19 @@ static void run(world *w) {
   heal(w, w->optimistic ? 1 + (int)rng_below(&w->rng, 4) : 6);
   w->node[0].stalled = w->optimistic && rng_chance(&w->rng, 40);
   w->node[1].stalled = w->optimistic && rng_chance(&w->rng, 40);
-  w->faults = true;
-  unsigned length = 100 + rng_below(&w->rng, 400);
-  bool early = rng_chance(&w->rng, 30);
-  for (unsigned i = 0; i < length && !w->failure && w->n_blocks < MAX_BLOCKS / 2; i++) {
-    act(w);
-    if (i % 8 == 0) check_always(w);
-    if (early && i == length / 2) command(w, (int)rng_below(&w->rng, 2), CH_EV_CHALLENGE);
-    if (early && i == length / 2 + 3) command(w, (int)rng_below(&w->rng, 2), CH_EV_CLOSE);
+  random_life(w, 100 + rng_below(&w->rng, 400), rng_chance(&w->rng, 30));
+  if (w->failure) return;
+  end(w);
+  for (int life = 0; life < 2 && !w->failure && w->n_blocks < MAX_BLOCKS / 2 && open_again(w); life++) {
+    random_life(w, 50 + rng_below(&w->rng, 150), false);
+    for (int s = 0; s < 2 && !w->failure; s++)
+      if (phase(w, s) != CH_PHASE_OPEN) fail(w, "node %d did not open again: %s", s, ch_phase_name(phase(w, s)));
+    if (!w->failure) end(w);
   }
-  heal(w, 8);
-  check_always(w);
-  if (w->failure) return;
-  bool live = phase(w, 0) == CH_PHASE_OPEN && phase(w, 1) == CH_PHASE_OPEN;
-  if (live) check_converged(w);
-  if (w->failure) return;
-  if (live && rng_chance(&w->rng, 50))
-    end_with_cheat(w);
-  else
-    end_honestly(w);
-  check_always(w);
 }
 
 typedef struct totals {
-  unsigned long steps, crashes, cuts, reorgs, refusals, payments, withdrawals;
+  unsigned long steps, crashes, cuts, reorgs, refusals, payments, withdrawals, reopened;
 } totals;
 
 static bool run_seed(uint64_t seed, bool trace, broken b, totals *t) {
@@ -272,6 +308,7 @@ static bool run_seed(uint64_t seed, bool trace, broken b, totals *t) {
   t->reorgs += w->reorgs;
   t->refusals += w->refusals;
   t->withdrawals += w->withdrawals;
+  t->reopened += w->reopened;
   t->payments += w->node[0].disk.n_out + w->node[1].disk.n_out;
   bool ok = !w->failure;
   if (!ok) printf("# seed %llu: %s\n", (unsigned long long)seed, w->why);
@@ -313,9 +350,9 @@ int main(int argc, char **argv) {
   for (uint64_t s = from; s < from + seeds && failed < 5; s++)
     if (!run_seed(s, trace, b, &t)) failed++;
   printf("# seeds %llu..%llu: %lu steps, %lu payments, %lu crashes, %lu cuts, %lu reorganisations, %lu refusals, %lu "
-         "withdrawals\n",
+         "withdrawals, %lu opened again\n",
          (unsigned long long)from, (unsigned long long)(from + seeds - 1), t.steps, t.payments, t.crashes, t.cuts,
-         t.reorgs, t.refusals, t.withdrawals);
+         t.reorgs, t.refusals, t.withdrawals, t.reopened);
   bool good = (failed != 0) == (b != BROKEN_NOTHING);
   printf("%s 1 - sim: %llu seeds from %llu%s%s\n1..1\n", good ? "ok" : "not ok", (unsigned long long)seeds,
          (unsigned long long)from, b ? ", a broken rule is noticed: " : "", b ? broken_names[b] : "");

@@ -9,7 +9,7 @@
 
 #include "channel/channel.h"
 
-#define MAX_BLOCKS 512
+#define MAX_BLOCKS 1024
 #define MAX_INFLIGHT 256
 #define MAX_JOBS 128
 #define MAX_PAYMENTS 512
@@ -52,6 +52,7 @@ typedef struct pay_row {
   char id[24];
   ch_amount amount;
   ch_payment_status status;
+  uint16_t epoch;
   uint64_t version;
 } pay_row;
 
@@ -63,7 +64,8 @@ typedef struct disk {
   size_t n_out, n_in;
   job jobs[MAX_JOBS];
   size_t n_jobs;
-  uint64_t latest; /* version of L, for the monotonicity check */
+  uint64_t latest; /* version of L in `epoch`, for the monotonicity check */
+  uint16_t epoch;
   uint8_t *backup; /* an older record, for BROKEN_BACKUP */
   size_t backup_len;
 } disk;
@@ -134,7 +136,7 @@ typedef struct world {
   bool optimistic; /* FUNDS hints overstate what the peer sees */
   bool faults;     /* crashes, cuts and lost writes may happen */
   bool ending;     /* no new payments */
-  unsigned steps, crashes, cuts, reorgs, refusals, withdrawals;
+  unsigned steps, crashes, cuts, reorgs, refusals, withdrawals, reopened;
   const char *failure; /* the first broken promise */
   char why[200];
 } world;

@@ -129,7 +129,7 @@ typedef struct ch_adj_event {
   uint8_t side;      /* depositor's, withdrawer's or challenger's side */
   ch_amount amount;  /* DEPOSITED, WITHDRAWN */
   uint64_t version;  /* CHALLENGED, REFUTED, SETTLED */
-  uint64_t deadline; /* CHALLENGED, REFUTED */
+  uint64_t deadline; /* CHALLENGED, REFUTED; CLOSED, SETTLED: of the dispute that it ended, 0 if there was none */
   ch_hash salt;      /* CHALLENGED */
   ch_net net;        /* CLOSED, SETTLED: what was executed */
   ch_amount paid[2]; /* CLOSED, SETTLED: to each side; FUNDED: for each side */

@@ -45,7 +45,7 @@ typedef struct ch_channel ch_channel;
   X(CLOSING, "closing")     /* my signature on Close is out */                                                         \
   X(DISPUTED, "disputed")   /* a challenge is signed by me, or seen on chain */                                        \
   X(ENDING, "ending")       /* the ending is on chain, not final yet */                                                \
-  X(CLOSED, "closed")       /* the ending is final */                                                                  \
+  X(CLOSED, "closed")       /* the ending is final; money in the next epoch opens it again */                          \
   X(ABANDONED, "abandoned") /* never agreed, expired */
 
 typedef enum ch_phase {
@@ -95,7 +95,7 @@ typedef enum ch_event_kind {
   CH_EV_CHAIN,     /* view: the chain's view of this channel changed */
   CH_EV_TICK,      /* time has passed, or a block arrived: look at deadlines */
   CH_EV_WITHDRAW,  /* take money out while the channel goes on; one withdrawal at a time, of either side */
-  CH_EV_DEPOSIT,   /* put more money in; needs nothing from the peer */
+  CH_EV_DEPOSIT,   /* put more money in; needs nothing from the peer. On a CLOSED channel it opens the next epoch */
   CH_EV_FREEZE,    /* the caller knows or suspects that memory was lost (restored copy, clone) */
 } ch_event_kind;
 
@@ -344,6 +344,7 @@ typedef struct ch_info {
   ch_net contribution[2]; /* confirmed */
   ch_amount deposit[2];   /* agreed at open */
   bool opener_funds;
+  bool revealed; /* the salt may be public: once closed, it cannot be opened again */
   ch_amount balance_mine, balance_peer;
   ch_amount spendable;                    /* what a new payment may use: balance less pending payments */
   ch_amount pending;                      /* in payments that are not settled yet */

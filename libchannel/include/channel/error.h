@@ -46,7 +46,9 @@ extern "C" {
   X(23, BUG, "internal_bug", "An internal rule was broken, which is our bug; please report it with the log.")          \
   X(24, PENDING, "pending",                                                                                            \
     "The signer has not answered yet and nothing has changed; repeat the same call when "                              \
-    "it has.")
+    "it has.")                                                                                                         \
+  X(25, REVEALED, "salt_revealed",                                                                                     \
+    "A dispute has made this channel's salt public, so it is not funded again; open a new channel.")
 
 typedef enum ch_err {
 #define CH_ERR_ENUM(n, sym, name, text) CH_ERR_##sym = n,
