@@ -34,6 +34,7 @@ cd_class cd_class_of(ch_err err) {
   case CH_ERR_FROZEN:
   case CH_ERR_FUNDS:
   case CH_ERR_DUPLICATE:
+  case CH_ERR_REVEALED:
   case CH_ERR_REVERTED: return CD_CONFLICT;
   case CH_ERR_QUEUE_FULL: return CD_BUSY;
   case CH_ERR_SIGNATURE:
