@@ -177,9 +177,9 @@ ch_err invariant(const ch_channel *cur, const ch_channel *next);
 
 /* queue.c: the operations in `ops` */
 ch_err queue_append(ch_channel *c, const ch_op *ops, size_t n);
-ch_err queue_shutdown(ch_channel *c); /* unless it is there, or agreed already */
-void queue_remove(ch_channel *c, size_t index);
-void queue_requeue_out(ch_channel *c); /* the outstanding's operations go back to the head of the queue */
+ch_err queue_shutdown(ch_channel *c);               /* unless it is there, or agreed already */
+void queue_remove_out(ch_channel *c, size_t index); /* one of the outstanding's, index < n_out */
+void queue_requeue_out(ch_channel *c);              /* the outstanding's operations go back to the head of the queue */
 ch_err queue_pending(const ch_channel *c, ch_amount *sum);
 /* CH_ERR_FUNDS if my balance does not cover all that waits. */
 ch_err queue_covered(const ch_channel *c);

@@ -23,13 +23,10 @@ ch_err queue_shutdown(ch_channel *c) {
   return queue_append(c, &op, 1);
 }
 
-void queue_remove(ch_channel *c, size_t index) {
+void queue_remove_out(ch_channel *c, size_t index) {
   size_t have = c->n_out + c->n_queue;
   memmove(c->ops + index, c->ops + index + 1, (have - index - 1) * sizeof *c->ops);
-  if (index < c->n_out)
-    c->n_out--;
-  else
-    c->n_queue--;
+  c->n_out--;
 }
 
 void queue_requeue_out(ch_channel *c) {

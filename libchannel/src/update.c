@@ -210,7 +210,7 @@ static ch_err on_refusal(step *s, const ch_msg *m) {
   ch_err reason = m->u.update.reason == CH_ERR_PHASE ? CH_ERR_PHASE : CH_ERR_FUNDS;
   err = op_failed(s, &c->ops[index], index, reason);
   if (err) return err;
-  queue_remove(c, index);
+  queue_remove_out(c, index);
   queue_requeue_out(c);
   memset(&c->out, 0, sizeof c->out);
   say_accept(s, version, &mine);

@@ -425,6 +425,31 @@ static void test_expired_close_is_not_sent_again(void **state) {
   assert_int_equal(duo_info(d, 1).phase, CH_PHASE_SHUTDOWN);
 }
 
+static void test_messages_and_events_out_of_place(void **state) {
+  duo *d = *state;
+  ch_msg m = open_request(d);
+  duo_refused(d, 0, &m, CH_ERR_UNKNOWN_CHANNEL);
+  m.id = d->id;
+  duo_refused(d, 0, &m, CH_ERR_VIOLATION);
+  assert_int_equal(duo_command(d, 0, (ch_event_kind)99), CH_ERR_ARGUMENT);
+}
+
+/* Everything that a channel can wait for and every phase has a name, and a wait also a sentence. */
+static void test_names(void **state) {
+  (void)state;
+  for (ch_wait w = CH_WAIT_NOTHING; w <= CH_WAIT_OPERATOR; w++) {
+    assert_string_not_equal(ch_wait_name(w), "unknown");
+    assert_int_equal(ch_wait_text(w)[strlen(ch_wait_text(w)) - 1], '.');
+    for (ch_wait v = CH_WAIT_NOTHING; v < w; v++)
+      assert_string_not_equal(ch_wait_name(v), ch_wait_name(w));
+  }
+  for (ch_phase p = CH_PHASE_OPENING; p <= CH_PHASE_ABANDONED; p++)
+    assert_string_not_equal(ch_phase_name(p), "unknown");
+  assert_string_equal(ch_phase_name((ch_phase)99), "unknown");
+  assert_string_equal(ch_wait_name((ch_wait)99), "unknown");
+  assert_string_equal(ch_wait_text((ch_wait)99), "Unknown.");
+}
+
 static void test_commands_in_the_wrong_phase(void **state) {
   duo *d = *state;
   assert_int_equal(duo_command(d, 0, CH_EV_CLOSE), CH_ERR_PHASE); /* FUNDING */
@@ -489,6 +514,8 @@ int main(void) {
       AGREED(test_deposits_before_the_confirmation),
       AGREED(test_dispute_before_the_confirmation),
       AGREED(test_commands_in_the_wrong_phase),
+      AGREED(test_messages_and_events_out_of_place),
+      cmocka_unit_test(test_names),
       OPEN(test_close),
       OPEN(test_close_left_to_the_other_side_is_sent_after_a_grace),
       OPEN(test_closes_that_are_wrong),

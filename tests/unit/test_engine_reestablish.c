@@ -399,6 +399,70 @@ static void test_a_frozen_side_ignores(void **state) {
   assert_int_equal(duo_command(d, 0, CH_EV_FREEZE), CH_OK); /* the first reason stays */
 }
 
+/* --- Only the static backup is left ------------------------------------------------------------------- */
+
+static ch_err restore(duo *d, const ch_origin *o) {
+  ch_signer signer = duo_signer(d, 0);
+  ch_channel *c;
+  ch_err err = ch_channel_restore(&c, o, &signer);
+  if (err) {
+    assert_null(c);
+    return err;
+  }
+  ch_channel_free(d->side[0].channel);
+  d->side[0].channel = c;
+  return CH_OK;
+}
+
+static void test_origins_that_do_not_fit(void **state) {
+  duo *d = *state;
+  ch_origin good, o;
+  ch_channel_origin(d->side[0].channel, &good);
+  o = good;
+  o.side = 2;
+  assert_int_equal(restore(d, &o), CH_ERR_ARGUMENT);
+  o = good;
+  o.params.signer[0].b[0] ^= 1;
+  assert_int_equal(restore(d, &o), CH_ERR_KEY);
+  o = good;
+  o.salt.b[0] ^= 1;
+  assert_int_equal(restore(d, &o), CH_ERR_KEY);
+  o = good;
+  o.nonce[1].b[0] ^= 1;
+  assert_int_equal(restore(d, &o), CH_ERR_KEY);
+  o = good;
+  o.params.tag.b[0] ^= 1;
+  assert_int_equal(restore(d, &o), CH_ERR_ARGUMENT);
+}
+
+/* It has no state, signs nothing, and refutes nothing; the peer, which has the states, ends it. */
+static void test_restored_from_the_origin(void **state) {
+  duo *d = *state;
+  ch_origin o;
+  ch_channel_origin(d->side[0].channel, &o);
+  duo_cut(d);
+  assert_int_equal(restore(d, &o), CH_OK);
+  assert_memory_equal(ch_channel_id_of(d->side[0].channel), &d->id, sizeof d->id);
+  assert_memory_equal(ch_channel_peer(d->side[0].channel), &d->side[1].node_id, sizeof(ch_pubkey));
+  duo_see(d, 0);
+  assert_int_equal(duo_info(d, 0).phase, CH_PHASE_OPEN);
+  duo_frozen(d, 0);
+  duo_connect(d);
+  duo_pump(d);
+  assert_false(duo_info(d, 1).synced); /* it knows that the other side is frozen */
+  assert_false(duo_info(d, 1).frozen);
+  assert_int_equal(duo_command(d, 1, CH_EV_CHALLENGE), CH_OK);
+  duo_mine(d, 1);
+  duo_see(d, 0);
+  assert_int_equal(duo_count(d, 0, CH_FX_TX), 0);
+  duo_pass(d, DUO_PERIOD + 1);
+  duo_see(d, 1);
+  duo_mine(d, 1);
+  duo_finalise(d);
+  assert_int_equal(duo_info(d, 0).phase, CH_PHASE_CLOSED);
+  assert_int_equal(duo_info(d, 0).paid[0].v, 985);
+}
+
 /* --- Hints -------------------------------------------------------------------------------------------- */
 
 /* What the peer says it sees confirmed only ever limits my own proposals. */
@@ -453,6 +517,8 @@ int main(void) {
       TEST(test_full_state_that_i_do_not_know_freezes),
       TEST(test_full_state_of_a_replaced_proposal),
       TEST(test_a_frozen_side_ignores),
+      TEST(test_origins_that_do_not_fit),
+      TEST(test_restored_from_the_origin),
       TEST(test_hints_limit_only_me),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
