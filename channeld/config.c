@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "channel/crypto.h"
+
 typedef enum kind { TEXT, NUMBER, AMOUNT, ADDRESS, LEVEL } kind;
 
 typedef struct setting {
@@ -40,6 +42,14 @@ static const setting settings[] = {
      "channels of others with more are refused"},
     {"max-deposit", "0", "AMOUNT", AMOUNT, AT(max_deposit), 0, 0, "what others may ask this node to deposit"},
     {"max-pending-opens", "64", "N", NUMBER, AT(max_pending_opens), 0, 1000000, "unfinished openings per peer"},
+    {"open-from", "any", "LIST", TEXT, AT(open_from), 0, 0,
+     "who may open channels here: node ids with commas between, any or none"},
+    {"min-deposit", "0", "AMOUNT", AMOUNT, AT(min_deposit), 0, 0,
+     "channels of others in which they deposit less are refused"},
+    {"max-channels", "10000", "N", NUMBER, AT(max_channels), 0, 1000000,
+     "with so many channels, those of others are refused"},
+    {"max-channels-per-peer", "1000", "N", NUMBER, AT(max_channels_per_peer), 0, 1000000,
+     "the same for the channels with one peer"},
     {"assets", "none", "LIST", TEXT, AT(assets), 0, 0,
      "tokens that others may open channels in: addresses with commas between, any or none"},
     {"freshness", "600", "SECONDS", NUMBER, AT(freshness), 10, 1000000,
@@ -102,32 +112,57 @@ static void explain(const setting *s, const char *value, const char *where, char
   }
 }
 
-/* The next address of a list with commas between. */
-static bool next_asset(const char **list, ch_addr *out) {
-  char one[64];
+/* --- Lists --------------------------------------------------------------------------------------- */
+
+/* The next of a list of `size` bytes each, in hex with commas between. */
+static bool next_item(const char **list, uint8_t *out, size_t size) {
+  char one[80];
   size_t len = strcspn(*list, ",");
   if (len >= sizeof one) return false;
   memcpy(one, *list, len);
   one[len] = '\0';
-  *list += len + ((*list)[len] == ',');
-  return ch_unhex(out->b, sizeof out->b, one);
+  *list += len;
+  if (**list == ',' && *++*list == '\0') return false;
+  return ch_unhex(out, size, one);
 }
 
-bool cd_config_asset_ok(const cd_config *c, const ch_addr *asset) {
-  ch_addr known;
-  if (ch_addr_is_zero(asset) || strcmp(c->assets, "any") == 0) return true;
-  const char *list = strcmp(c->assets, "none") == 0 ? "" : c->assets;
+static bool is_word(const char *list) {
+  return strcmp(list, "any") == 0 || strcmp(list, "none") == 0;
+}
+
+/* `list` has been parsed before, so that every item is good. */
+static bool lists(const char *list, const uint8_t *item, size_t size) {
+  uint8_t one[sizeof(ch_pubkey)];
+  if (is_word(list)) return strcmp(list, "any") == 0;
   while (*list != '\0') {
-    if (next_asset(&list, &known) && ch_addr_eq(&known, asset)) return true;
+    if (next_item(&list, one, size) && memcmp(one, item, size) == 0) return true;
   }
   return false;
 }
 
+bool cd_config_asset_ok(const cd_config *c, const ch_addr *asset) {
+  return ch_addr_is_zero(asset) || lists(c->assets, asset->b, sizeof asset->b);
+}
+
+bool cd_config_opener_ok(const cd_config *c, const ch_pubkey *node) {
+  return lists(c->open_from, node->b, sizeof node->b);
+}
+
 static bool assets_parse(const char *list) {
-  ch_addr known;
-  if (strcmp(list, "any") == 0 || strcmp(list, "none") == 0) return true;
+  ch_addr one;
+  if (is_word(list)) return true;
   while (*list != '\0') {
-    if (!next_asset(&list, &known)) return false;
+    if (!next_item(&list, one.b, sizeof one.b)) return false;
+  }
+  return true;
+}
+
+static bool openers_parse(const char *list) {
+  ch_pubkey one;
+  ch_addr unused;
+  if (is_word(list)) return true;
+  while (*list != '\0') {
+    if (!next_item(&list, one.b, sizeof one.b) || ch_address_of(&unused, &one) != CH_OK) return false;
   }
   return true;
 }
@@ -250,8 +285,12 @@ static bool check_together(const cd_config *c, char *why, size_t why_len) {
     snprintf(why, why_len, "min-challenge-period is above max-challenge-period; no channel could be accepted.");
     return false;
   }
-  if (assets_parse(c->assets)) return true;
-  snprintf(why, why_len, "assets: give addresses with commas between, `any` or `none`.");
+  if (!assets_parse(c->assets)) {
+    snprintf(why, why_len, "assets: give addresses with commas between, `any` or `none`.");
+    return false;
+  }
+  if (openers_parse(c->open_from)) return true;
+  snprintf(why, why_len, "open-from: give node ids (66 hex digits) with commas between, `any` or `none`.");
   return false;
 }
 

@@ -14,6 +14,7 @@
 
 #define CD_MAX_WORKERS 64
 #define CD_PATH_LEN 512
+#define CD_LIST_LEN 8192 /* 122 node ids */
 
 typedef struct cd_config {
   char dir[CD_PATH_LEN];
@@ -31,8 +32,11 @@ typedef struct cd_config {
   /* What it accepts from others. */
   uint64_t min_challenge_period, max_challenge_period;
   ch_amount max_bond;
-  ch_amount max_deposit; /* that a peer may ask this node for */
-  uint64_t max_pending_opens;
+  ch_amount max_deposit;                        /* that a peer may ask this node for */
+  uint64_t max_pending_opens;                   /* per peer */
+  uint64_t max_channels, max_channels_per_peer; /* that have not ended */
+  char open_from[CD_LIST_LEN];                  /* who may open: node ids with commas between, "any" or "none" */
+  ch_amount min_deposit;                        /* of the peer that opens */
   char assets[CD_PATH_LEN]; /* tokens that others may open channels in: addresses with commas between, or "any" */
   uint64_t freshness;       /* seconds: nothing is signed when the chain's head is older */
 } cd_config;
@@ -46,6 +50,8 @@ cd_config_result cd_config_load(cd_config *out, int argc, char **argv, char *(*e
 
 /* Whether others may open a channel in this asset. The native coin always goes. */
 bool cd_config_asset_ok(const cd_config *c, const ch_addr *asset);
+/* Whether this node may open channels here. */
+bool cd_config_opener_ok(const cd_config *c, const ch_pubkey *node);
 
 /* The table as text. */
 void cd_config_help(FILE *to);

@@ -102,6 +102,7 @@ cd_counts cd_directory_count(cd_directory *d, const ch_pubkey *peer) {
   for (const cd_entry *e; (e = cd_table_next(&d->entries, &i)) != NULL;) {
     if (peer != NULL && !ch_pubkey_eq(&e->peer, peer)) continue;
     n.total++;
+    n.live += e->phase != CH_PHASE_CLOSED && e->phase != CH_PHASE_ABANDONED;
     n.open += e->phase == CH_PHASE_OPEN;
     n.frozen += e->frozen;
   }

@@ -23,7 +23,7 @@ typedef struct cd_directory {
 } cd_directory;
 
 typedef struct cd_counts {
-  unsigned total, open, frozen;
+  unsigned total, live, open, frozen; /* live: not ended */
 } cd_counts;
 
 typedef enum cd_found { CD_FOUND_NONE, CD_FOUND_ONE, CD_FOUND_MANY } cd_found;

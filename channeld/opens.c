@@ -212,26 +212,45 @@ void cd_opens_accept(cd_worker *w, cd_remote *r, const ch_msg *msg) {
 
 /* --- Being asked --------------------------------------------------------------------------------- */
 
-/* Why this node does not want the channel, or NULL. */
-static const char *objection(cd_worker *w, const cd_remote *r, const ch_msg *msg) {
-  const cd_node *n = w->node;
+/* What is wrong with the terms, or NULL. */
+static const char *bad_terms(const cd_node *n, const ch_msg *msg) {
   const cd_config *c = &n->config;
   const ch_chain *chain = &msg->u.open_request.chain;
-  if (atomic_load(&n->stopping)) return "this node is stopping";
+  const ch_amount *deposit = msg->u.open_request.deposit;
   if (chain->chain_id != n->chain.chain_id || !ch_addr_eq(&chain->adjudicator, &n->chain.adjudicator))
     return "this node is on another chain";
   if (!cd_config_asset_ok(c, &msg->u.open_request.asset)) return "this node does not take that asset";
   if (msg->u.open_request.challenge_period < c->min_challenge_period) return "the challenge period is too short";
   if (msg->u.open_request.challenge_period > c->max_challenge_period) return "the challenge period is too long";
   if (ch_amount_cmp(msg->u.open_request.bond, c->max_bond) > 0) return "the bond is too high";
-  if (ch_amount_cmp(msg->u.open_request.deposit[1], c->max_deposit) > 0)
+  if (ch_amount_cmp(deposit[1], c->max_deposit) > 0)
     return "this node does not deposit that much (its setting max-deposit)";
-  if (msg->u.open_request.deposit[0].v == 0 && msg->u.open_request.deposit[1].v == 0) return "nobody deposits anything";
-  cd_directory *d = &w->node->directory;
-  if (cd_directory_in_phase(d, &r->node, CH_PHASE_OPENING) + cd_directory_in_phase(d, &r->node, CH_PHASE_FUNDING) >=
-      c->max_pending_opens)
-    return "too many openings of yours are unfinished";
+  if (deposit[0].v == 0 && deposit[1].v == 0) return "nobody deposits anything";
+  if (ch_amount_cmp(deposit[0], c->min_deposit) < 0) return "you deposit too little (its setting min-deposit)";
   return NULL;
+}
+
+/* Which limit one more channel would break, or NULL. */
+static const char *crowded(cd_node *n, const ch_pubkey *peer) {
+  const cd_config *c = &n->config;
+  cd_directory *d = &n->directory;
+  if (cd_directory_in_phase(d, peer, CH_PHASE_OPENING) + cd_directory_in_phase(d, peer, CH_PHASE_FUNDING) >=
+      c->max_pending_opens)
+    return "too many openings of yours are unfinished (its setting max-pending-opens)";
+  if (cd_directory_count(d, peer).live >= c->max_channels_per_peer)
+    return "you have as many channels here as you may have (its setting max-channels-per-peer)";
+  if (cd_directory_count(d, NULL).live >= c->max_channels)
+    return "this node has as many channels as it may have (its setting max-channels)";
+  return NULL;
+}
+
+/* Why this node does not want the channel, or NULL. */
+static const char *objection(cd_worker *w, const cd_remote *r, const ch_msg *msg) {
+  cd_node *n = w->node;
+  if (atomic_load(&n->stopping)) return "this node is stopping";
+  if (!cd_config_opener_ok(&n->config, &r->node)) return "you may not open channels here (its setting open-from)";
+  const char *why = bad_terms(n, msg);
+  return why != NULL ? why : crowded(n, &r->node);
 }
 
 void cd_opens_request(cd_worker *w, cd_remote *r, const ch_msg *msg) {

@@ -140,6 +140,11 @@ static void bad_values(void **state) {
   assert_refused(dir, "--payout", "0x12", "40 hex digits");
   assert_refused(dir, "--log", "loud", "trace, debug");
   assert_refused(dir, "--assets", "0x12", "addresses with commas");
+  assert_refused(dir, "--open-from", "friends", "66 hex digits");
+  assert_refused(dir, "--open-from", "any,none", "66 hex digits");
+  assert_refused(dir, "--max-channels", "1000001", "from 0 to 1000000");
+  assert_refused(dir, "--max-channels-per-peer", "-1", "from 0 to 1000000");
+  assert_refused(dir, "--min-deposit", "0.5", "whole number of base units");
   assert_refused(dir, "--min-challenge-period", "31536000", "min-challenge-period is above");
   env_name = "CHANNELD_CHALLENGE_PERIOD";
   env_value = "59";
@@ -168,6 +173,38 @@ static void assets(void **state) {
   (void)state;
 }
 
+/* Node ids: the generator's, and twice it. */
+#define ONE "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"
+#define TWO "02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5"
+
+static void openers(void **state) {
+  const tempdir *dir = *state;
+  cd_config c;
+  char why[WHY] = "", line[400];
+  ch_pubkey one, two;
+  assert_true(ch_unhex(one.b, sizeof one.b, ONE) && ch_unhex(two.b, sizeof two.b, TWO));
+  assert_int_equal(load(dir, &c, why, NULL, NULL), CD_CONFIG_OK);
+  assert_true(cd_config_opener_ok(&c, &one));
+  assert_int_equal(load(dir, &c, why, "--open-from", "none"), CD_CONFIG_OK);
+  assert_false(cd_config_opener_ok(&c, &one));
+  write_config(dir, "open-from = " ONE "\n");
+  assert_int_equal(load(dir, &c, why, NULL, NULL), CD_CONFIG_OK);
+  assert_true(cd_config_opener_ok(&c, &one));
+  assert_false(cd_config_opener_ok(&c, &two));
+  write_config(dir, "open-from = " ONE "," TWO "\n");
+  assert_int_equal(load(dir, &c, why, NULL, NULL), CD_CONFIG_OK);
+  assert_true(cd_config_opener_ok(&c, &one) && cd_config_opener_ok(&c, &two));
+  static const char *const bad[] = {ONE ",", "," ONE, ONE ",," TWO, ONE "00", ONE " " TWO};
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+    snprintf(line, sizeof line, "open-from = %s\n", bad[i]);
+    write_config(dir, line);
+    assert_refused(dir, NULL, NULL, "open-from: give node ids");
+  }
+  write_config(dir, "open-from = 05" /* no point of the curve */
+                    "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798\n");
+  assert_refused(dir, NULL, NULL, "open-from: give node ids");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(defaults, setup, teardown),
@@ -177,6 +214,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(bad_values, setup, teardown),
       cmocka_unit_test_setup_teardown(help_and_version, setup, teardown),
       cmocka_unit_test(assets),
+      cmocka_unit_test_setup_teardown(openers, setup, teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
