@@ -84,6 +84,16 @@ static ch_err sign_close(void *ctx, ch_sig *out, const ch_chain *chain, const ch
   return err ? err : s->inner->sign_close(s->inner->ctx, out, chain, key_nonce, close);
 }
 
+static ch_err sign_withdraw(void *ctx, ch_sig *out, const ch_chain *chain, const ch_hash *key_nonce,
+                            const ch_withdraw *withdraw) {
+  slow_signer *s = ctx;
+  ch_hash domain, digest;
+  ch_domain(&domain, chain);
+  ch_withdraw_digest(&digest, &domain, withdraw);
+  ch_err err = asked(s, SLOW_SIGN_WITHDRAW, &digest, sizeof digest);
+  return err ? err : s->inner->sign_withdraw(s->inner->ctx, out, chain, key_nonce, withdraw);
+}
+
 static ch_err sign_challenge(void *ctx, ch_sig *out, const ch_chain *chain, const ch_hash *key_nonce,
                              const ch_challenge *challenge) {
   slow_signer *s = ctx;
@@ -102,6 +112,7 @@ static ch_signer slow(slow_signer *s) {
                      .channel_key = channel_key,
                      .sign_state = sign_state,
                      .sign_close = sign_close,
+                     .sign_withdraw = sign_withdraw,
                      .sign_challenge = sign_challenge};
 }
 

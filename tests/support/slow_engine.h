@@ -23,6 +23,7 @@ typedef enum slow_request {
   SLOW_CHANNEL_KEY,
   SLOW_SIGN_STATE,
   SLOW_SIGN_CLOSE,
+  SLOW_SIGN_WITHDRAW,
   SLOW_SIGN_CHALLENGE,
   SLOW_REQUESTS,
 } slow_request;

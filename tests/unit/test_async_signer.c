@@ -23,6 +23,7 @@ static void add_tx(transcript *t, const ch_effect *e) {
   const ch_tx *tx = &e->u.tx.tx;
   add(t, &e->u.tx.key, sizeof e->u.tx.key);
   if (tx->kind == CH_TX_CLOSE) add(t, tx->u.close.sig, sizeof tx->u.close.sig);
+  if (tx->kind == CH_TX_WITHDRAW) add(t, tx->u.withdraw.sig, sizeof tx->u.withdraw.sig);
   if (tx->kind != CH_TX_CHALLENGE) return;
   add(t, tx->u.challenge.sig, sizeof tx->u.challenge.sig);
   add(t, &tx->u.challenge.challenge_sig, sizeof tx->u.challenge.challenge_sig);
@@ -72,6 +73,16 @@ static void live_and_close(transcript *t) {
   duo d;
   open_and_pay(t, &d);
   if (!slow_engine.off) assert_int_equal(slow_engine.most, 2); /* an accept and a proposal */
+  ch_event out = ch_event_withdraw(ch_amount_of(200));
+  assert_int_equal(duo_step(&d, 0, &out), CH_OK);
+  note(t, &d, 0);
+  pump(t, &d);
+  duo_see(&d, 0);
+  note(t, &d, 0);
+  duo_mine(&d, 0);
+  duo_finalise(&d);
+  note(t, &d, 0);
+  pump(t, &d);
   assert_int_equal(duo_command(&d, 1, CH_EV_CLOSE), CH_OK);
   note(t, &d, 1);
   pump(t, &d);
@@ -82,7 +93,7 @@ static void live_and_close(transcript *t) {
   note(t, &d, 0);
   note(t, &d, 1);
   assert_int_equal(duo_info(&d, 0).phase, CH_PHASE_CLOSED);
-  assert_int_equal(duo_info(&d, 0).paid[0].v, 1004);
+  assert_int_equal(duo_info(&d, 0).paid[0].v, 804);
   duo_free(&d);
 }
 

@@ -139,6 +139,17 @@ static inline ch_event ch_event_pay(const ch_op *ops, size_t n) {
   ev.u.pay.n = n;
   return ev;
 }
+static inline ch_event ch_event_withdraw(ch_amount amount) {
+  ch_event ev = ch_event_of(CH_EV_WITHDRAW);
+  ev.u.withdraw.amount = amount;
+  return ev;
+}
+static inline ch_event ch_event_deposit(ch_amount amount, const ch_hash *nonce) {
+  ch_event ev = ch_event_of(CH_EV_DEPOSIT);
+  ev.u.deposit.amount = amount;
+  ev.u.deposit.nonce = *nonce;
+  return ev;
+}
 static inline ch_event ch_event_chain(const ch_chain_view *view) {
   ch_event ev = ch_event_of(CH_EV_CHAIN);
   ev.u.view = view;
