@@ -22,6 +22,7 @@ typedef struct world {
   size_t n_wish;
   unsigned stalled, ids; /* blocks that the honest side will not see */
   bool patient;          /* the peer seldom challenges before the end */
+  bool stubborn;         /* it never refutes */
   bool trace;
 } world;
 
@@ -186,6 +187,14 @@ static void peer_sends(world *w, const char *what, uint64_t value, const ch_tx *
   if (!why) say(w, what, tx->u.refute.version, 0);
 }
 
+/* What was signed with this version, as far as the honest side was part of it. */
+static int64_t net_of(const world *w, uint64_t version) {
+  const duo_side *me = &w->d.side[w->me];
+  for (size_t i = 0; i < me->n_made; i++)
+    if (me->made[i].version == version) return (int64_t)me->made[i].net.v;
+  return 0;
+}
+
 static void peer_on_chain(world *w) {
   const duo_side *me = &w->d.side[w->me];
   const duo_signed *s = signed_by_me(w);
@@ -196,6 +205,10 @@ static void peer_on_chain(world *w) {
     const ch_close *c = &me->closes[below(w, (unsigned)me->n_closes)];
     tx = duo_close_tx(&w->d, (int64_t)c->net.v, c->valid_until);
     peer_sends(w, "peer: Close", 0, &tx);
+  } else if (w->d.head.slots.disputed && w->stubborn) { /* stands by its lie, and hopes that nobody looks */
+    version = w->d.head.slots.version;
+    tx = duo_settle_tx(&w->d, version, net_of(w, version));
+    peer_sends(w, "peer: settle", 0, &tx);
   } else if (w->d.head.slots.disputed && version) {
     tx = duo_refute_tx(&w->d, version, net);
     peer_sends(w, "peer: refute", 0, &tx);
@@ -219,10 +232,7 @@ static void check_sealed(world *w, const ch_tx *tx) {
   const duo_side *me = &w->d.side[w->me];
   if (tx->kind != CH_TX_REFUTE || tx->u.refute.version != info.version || !info.sealed) return;
   if (challenger(w) == w->me) return;
-  ch_i128 lie = 0;
-  for (size_t i = 0; i < me->n_made; i++)
-    if (me->made[i].version == d->challenged_version) lie = me->made[i].net.v;
-  if (lie == info.net.v) return;
+  if (net_of(w, d->challenged_version) == info.net.v) return;
   ch_adj_call call = {&w->d.chain, me->address, ch_amount_of(0), w->d.head_time};
   ch_adj_result r;
   if (ch_adj_apply(&r, d, &call, tx)) return;
@@ -353,6 +363,7 @@ static void run(uint64_t seed, bool trace) {
   w->me = (int)below(w, 2);
   w->peer = 1 - w->me;
   w->patient = chance(w, 60);
+  w->stubborn = chance(w, 50);
   duo_open(&w->d, 1000 + below(w, 1000), below(w, 1000));
   for (int i = 0; i < DEPTH; i++)
     w->past[i] = w->d.head;
