@@ -8,7 +8,7 @@
 
 #include "record.pb.h"
 
-#define RECORD_FORMAT 1
+#define RECORD_FORMAT 2
 #define RECORD_MAX (1u << 20)
 
 /* Behind the protobuf message stands its SipHash, so that a damaged record never comes to life as another past. */
@@ -375,6 +375,12 @@ ch_err ch_channel_encode(const ch_channel *c, uint8_t **out, size_t *len) {
   return CH_ERR_BUG;
 }
 
+/* Format 1 did not say whether the salt is public, nor whether an ending was that of a dispute: every ending may be. */
+static void infer_revealed(ch_channel *c) {
+  look_for_reveal(c);
+  if (c->challenge_until || c->view.head.has_ended || c->view.final.has_ended) c->revealed = true;
+}
+
 static bool fill(ch_channel *c, const Record *r) {
   if (r->epoch > UINT16_MAX || !get_terms(c, r) || !get_signed(c, r) || !get_reservation(c, r)) return false;
   channel_derive(c);
@@ -387,6 +393,7 @@ static bool fill(ch_channel *c, const Record *r) {
   c->epoch = (uint16_t)r->epoch;
   if (!r->has_head || !r->has_final) return false;
   if (!get_onchain(&c->view.head, &r->head, &c->id) || !get_onchain(&c->view.final, &r->final, &c->id)) return false;
+  if (r->format == 1) infer_revealed(c);
   for (size_t i = 0; i < r->instances_count; i++)
     GET(c->instance[i], r->instances[i]);
   if (c->out.kind != OUT_PROPOSAL) { /* then what the record has was given back to the queue */

@@ -176,6 +176,38 @@ static const char settled[] =
     "00000000037052100000000000000000000000000000026cd202202020202020202020202020202020202020202020202020202020202020"
     "2020201e9233db3015fcaa";
 
+/* --- Format 2 --------------------------------------------------------------------------------------------- */
+
+/* Side 0 takes 200 out, signed by both and wished for, and has paid 30 since. */
+static const char withdrawing[] =
+    "080210b90a1a14adadadadadadadadadadadadadadadadadadadad2214ceda01e9c10f672242677d2f2e043757bedb76c42a141b9c78fbac"
+    "f4f7a822c02d4d4f2d8acff82ac89f3214174412f95c56dcde8662cd5d449db13ac1707d4b3a1454b45cbb4777d127e53b3958278ff5f585"
+    "ab2219421400000000000000000000000000000000000000004880a3055210000000000000000000000000000000325a204b670613b93f9b"
+    "857d4035eed180e209a1b9c1a59e396fa20501eff43264132662201010101010101010101010101010101010101010101010101010101010"
+    "1010106a20111111111111111111111111111111111111111111111111111111111111111172209238be1b896153b70c6676769f691bb53f"
+    "f0fd29e23bfeb9feea0e7c7be6cb3a7a206413f312060f521be437aec912ee46d2e81cd499fbebf928a4ee2be46d359d81820121027d1813"
+    "4c2132c5d5f2323895f0f7749dd55e53777e04362c4d3e581f6af1e78b920110000000000000000000000000000003e89a01100000000000"
+    "00000000000000000001f4a00180e2cfaa06aa0140444e692993468b08db6793d8731a09cf74e80b67f168b8e592e6462e7ac5a7fb7fea97"
+    "9035ce8a20774e1b78a8a0864bc8efa3212abe12531081730d856f5c84b20140969fc8d8cd4a2260198471f5e59a3da81360365f92de6762"
+    "ed7a50fe8fa4c47caf9092803a187ffd33ea21cce40a303f6b10434643a740abb6f9f6cafaaba2dab80107d2019801080412100000000000"
+    "000000000000000000001e1a4055cf8d2d82e6caefa386b6cd3eb6f658ec5efcea4083309edea5f5a306a9f1218b62f91244da05905e6307"
+    "c7e0b034f5b6a3141e96277359d362222139b3c1b92240cc4cb0af99226761be07c5e0f38cb306d9f8ea143989351e9e3202894282ac61fb"
+    "fd0bd540041d9bee7387b7c4c70ca8c1be4f158759be38c4013766c1bd191cd80102f2011000000000000000000000000000000000f80104"
+    "820220e242e2593a797d6f7baeb1c893a24436220765b5ea2532024cd66cb898b8c35f880204920220a954a49462577147ab46ae3b27336f"
+    "ea21e6b1c2e6ffede78f2f891f5b09bf559a0240cc4cb0af99226761be07c5e0f38cb306d9f8ea143989351e9e3202894282ac61fbfd0bd5"
+    "40041d9bee7387b7c4c70ca8c1be4f158759be38c4013766c1bd191ca20296011a1000000000000000000000000000000000324000000000"
+    "0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+    "000000003a400000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+    "0000000000000000000000000000ba0240000000000000000000000000000000000000000000000000000000000000000000000000000000"
+    "00000000000000000000000000000000000000000000000000c202480a460a10000000000000000000000000000003e81210000000000000"
+    "000000000000000001f452200000000000000000000000000000000000000000000000000000000000000000ca02480a460a100000000000"
+    "00000000000000000003e81210000000000000000000000000000001f4522000000000000000000000000000000000000000000000000000"
+    "00000000000000d202202121212121212121212121212121212121212121212121212121212121212121e202a0011a100000000000000000"
+    "00000000000000c82090fecfaa06280130013a40ded2c3415426b8a3508186c4e41d1f8600b12e32be464533e5705181b4cdf0288a61cd6e"
+    "1281349df47d300acc70a49a6e08ce417366fd1245a942ba770bacc64240d4c3da4ab6abe456fe275c1e2e76ab9acdc90c3dbc6fcb6d470a"
+    "0bd73c950a4a0e885c9820e05f7081e6385a60917fe1345b20a111b506e6677e057377be53bfea0210000000000000000000000000000000"
+    "c85d07f71bed950510";
+
 /* --- What they were ---------------------------------------------------------------------------------------- */
 
 static ch_channel *read_hex(const char *hex, const ch_op *queue, size_t n) {
@@ -210,6 +242,7 @@ static void check_latest(const duo *d, int s, uint64_t version, int64_t net) {
     assert_int_equal(ch_verify(&digest, &sig[i], &d->params.signer[i]), CH_OK);
 }
 
+/* What every record here has, and what differs. A channel that may have been disputed must not be funded again. */
 static void check(const duo *d, int s, ch_phase phase, ch_wait wait, uint64_t outstanding, uint64_t highest) {
   ch_info info = duo_info(d, s);
   assert_memory_equal(&info.id, &d->id, sizeof info.id);
@@ -222,6 +255,7 @@ static void check(const duo *d, int s, ch_phase phase, ch_wait wait, uint64_t ou
   assert_int_equal(info.highest_signed, highest);
   assert_true(info.deposit[0].v == 1000 && info.deposit[1].v == 500);
   assert_false(info.frozen);
+  assert_int_equal(info.revealed, phase == CH_PHASE_DISPUTED || phase == CH_PHASE_CLOSED);
 }
 
 static int setup(void **state) {
@@ -308,15 +342,26 @@ static void test_dispute_goes_on(void **state) {
   assert_int_equal(duo_info(d, 0).paid[0].v, 880);
 }
 
+static void test_withdrawal_goes_on(void **state) {
+  duo *d = *state;
+  come_to_life(d, 0, withdrawing, NULL, 0);
+  check(d, 0, CH_PHASE_OPEN, CH_WAIT_WITHDRAW_TX, 0, 4);
+  assert_true(duo_info(d, 0).reserved_mine.v == 200 && duo_info(d, 0).spendable.v == 770);
+  assert_int_equal(duo_command(d, 0, CH_EV_TICK), CH_OK);
+  duo_mine(d, 0);
+  duo_finalise(d);
+  assert_true(duo_info(d, 0).reserved_mine.v == 0 && duo_info(d, 0).spendable.v == 770);
+}
+
 /* A record with another format, and the sum that belongs to it. */
-static ch_err read_as_format(const char *hex, uint8_t format) {
+static ch_err read_as_format(const char *hex, uint8_t was, uint8_t format) {
   static const uint8_t key[crypto_shorthash_KEYBYTES] = {0};
   size_t len = strlen(hex) / 2, body = len - crypto_shorthash_BYTES;
   uint8_t *record = malloc(len);
   assert_non_null(record);
   assert_true(ch_unhex(record, len, hex));
   assert_int_equal(record[0], 0x08); /* field 1, a number */
-  assert_int_equal(record[1], 1);
+  assert_int_equal(record[1], was);
   record[1] = format;
   crypto_shorthash(record + body, record, body, key);
   ch_channel *c;
@@ -328,20 +373,20 @@ static ch_err read_as_format(const char *hex, uint8_t format) {
 
 static void test_formats(void **state) {
   (void)state;
-  static const char *const all[] = {paying, waiting, refusing, closing, disputed, settled};
+  static const char *const all[] = {paying, waiting, refusing, closing, disputed, settled, withdrawing};
+  static const uint8_t format[] = {1, 1, 1, 1, 1, 1, 2};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-    assert_int_equal(read_as_format(all[i], 1), CH_OK);
-    assert_int_equal(read_as_format(all[i], 0), CH_ERR_FORMAT);
-    assert_int_equal(read_as_format(all[i], 127), CH_ERR_VERSION);
+    assert_int_equal(read_as_format(all[i], format[i], format[i]), CH_OK);
+    assert_int_equal(read_as_format(all[i], format[i], 0), CH_ERR_FORMAT);
+    assert_int_equal(read_as_format(all[i], format[i], 127), CH_ERR_VERSION);
   }
 }
 
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
   const struct CMUnitTest tests[] = {
-      TEST(test_payments_go_on), TEST(test_refusal_and_challenge_go_on),
-      TEST(test_close_goes_on),  TEST(test_dispute_goes_on),
-      TEST(test_formats),
+      TEST(test_payments_go_on),  TEST(test_refusal_and_challenge_go_on), TEST(test_close_goes_on),
+      TEST(test_dispute_goes_on), TEST(test_withdrawal_goes_on),          TEST(test_formats),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
