@@ -86,13 +86,18 @@ static void roll_back(cd_committer *c) {
   memcpy(c->writer.why, why, sizeof why);
 }
 
+/* Puts the database's first page into the log. */
+static int touch_first_page(cd_committer *c) {
+  char sql[40];
+  snprintf(sql, sizeof sql, "PRAGMA user_version = %u", cd_schema_newest());
+  return sqlite3_exec(c->writer.db, sql, NULL, NULL, NULL);
+}
+
 /* A commit whose flush failed may still have reached the log whole, and the next start would find it there: a failed
  * unit would come back to life. The next successful commit overwrites it, so make one that changes nothing. If that
  * fails too, the disk takes nothing at all, and units fail until one succeeds. */
 static void bury(cd_committer *c) {
-  char sql[40];
-  snprintf(sql, sizeof sql, "PRAGMA user_version = %u", cd_schema_newest());
-  if (sqlite3_exec(c->writer.db, sql, NULL, NULL, NULL) != SQLITE_OK)
+  if (touch_first_page(c) != SQLITE_OK)
     cd_log(CD_LOG_ERROR, "store", "the disk takes no commits: %s; nothing new is durable until it does",
            sqlite3_errmsg(c->writer.db));
 }
@@ -103,11 +108,14 @@ static int try_group(cd_committer *c, const group *g, size_t *bad) {
   *bad = g->n;
   int rc = cd_write_control(&c->writer, CD_WRITE_BEGIN);
   if (rc != SQLITE_OK) return rc;
+  sqlite3_int64 before = sqlite3_total_changes64(c->writer.db);
   for (size_t i = 0; rc == SQLITE_OK && i < g->n; i++) {
     if (!g->ok[i]) continue;
     rc = apply(c, g->unit[i]);
     if (rc != SQLITE_OK) *bad = i;
   }
+  bool new_log = c->wal_frames == 0 && sqlite3_total_changes64(c->writer.db) != before;
+  if (rc == SQLITE_OK && new_log) rc = touch_first_page(c); /* sums.h says why */
   if (rc != SQLITE_OK) {
     roll_back(c);
     return rc;

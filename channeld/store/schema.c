@@ -78,6 +78,8 @@ static const char *const MIGRATIONS[] = {
     "CREATE TABLE peer("
     "  node BLOB NOT NULL PRIMARY KEY CHECK(length(node) = 33),"
     "  address TEXT NOT NULL) STRICT, WITHOUT ROWID;",
+    /* 2: nothing but the promise that every page has a checksum, which they got before (sqlite.c). */
+    "",
 };
 
 unsigned cd_schema_newest(void) {
@@ -97,9 +99,11 @@ static int number(sqlite3 *db, const char *sql, int64_t *out) {
 
 static ch_err unreadable(sqlite3 *db, int rc, char *why, size_t why_len) {
   if ((rc & 0xff) == SQLITE_NOTADB || (rc & 0xff) == SQLITE_CORRUPT)
-    return cd_db_why(CH_ERR_FORMAT, why, why_len,
-                     "it is damaged, or not a database at all (%s); stop using it and restore the newest copy",
-                     sqlite3_errmsg(db));
+    return cd_db_why(
+        CH_ERR_FORMAT, why, why_len,
+        "it is damaged, was changed by another program, or is no database at all (%s); stop using it and restore "
+        "the newest copy",
+        sqlite3_errmsg(db));
   return cd_db_why(CH_ERR_ARGUMENT, why, why_len, "it cannot be read (%s); check the disk and the file's permissions",
                    sqlite3_errmsg(db));
 }
@@ -118,7 +122,8 @@ static ch_err check_pages(sqlite3 *db, const char *what, char *why, size_t why_l
     err = unreadable(db, rc, why, why_len);
   else if (!found || strcmp(found, "ok") != 0)
     err = cd_db_why(CH_ERR_FORMAT, why, why_len,
-                    "it is damaged (%.150s); stop using it and restore the newest copy, as old data can lose money",
+                    "it is damaged, or was changed by another program (%.150s); stop using it and restore the newest "
+                    "copy, as old data can lose money",
                     found ? found : "no memory to tell where");
   sqlite3_finalize(stmt);
   return err;
@@ -135,7 +140,7 @@ static ch_err check_size(sqlite3 *db, uint64_t check_all, char *why, size_t why_
   return err ? err : check_pages(db, "(tx)", why, why_len);
 }
 
-ch_err cd_schema_check(sqlite3 *db, uint64_t check_all, char *why, size_t why_len) {
+ch_err cd_schema_check(sqlite3 *db, uint64_t check_all, bool sums, char *why, size_t why_len) {
   int64_t application = 0, version = 0, objects = 0;
   int rc = number(db, "PRAGMA application_id", &application);
   if (rc == SQLITE_OK) rc = number(db, "PRAGMA user_version", &version);
@@ -148,6 +153,10 @@ ch_err cd_schema_check(sqlite3 *db, uint64_t check_all, char *why, size_t why_le
     return cd_db_why(CH_ERR_VERSION, why, why_len,
                      "a newer release wrote it (form %lld, this release knows forms up to %u); upgrade channeld",
                      (long long)version, cd_schema_newest());
+  if (version >= CD_SCHEMA_SUMS && !sums)
+    return cd_db_why(CH_ERR_FORMAT, why, why_len,
+                     "it is damaged (its first page says that there are no checksums); stop using it and restore the "
+                     "newest copy, as old data can lose money");
   return check_size(db, check_all, why, why_len);
 }
 

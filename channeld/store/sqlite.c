@@ -11,10 +11,12 @@
 #include "gather.h"
 #include "read.h"
 #include "schema.h"
+#include "sums.h"
 
 #define DEFAULT_CHECK_ALL (256ULL << 20)
 
 typedef struct store {
+  cd_sums *sums;
   cd_gather *gather;
   cd_committer *committer;
   cd_readers *readers;
@@ -38,6 +40,7 @@ static bool make_private(const char *path) {
 static int set_up(sqlite3 *db) {
   return sqlite3_exec(db,
                       "PRAGMA journal_mode = WAL;"
+                      "PRAGMA wal_autocheckpoint = 0;" /* the commit thread does it */
                       "PRAGMA synchronous = FULL;"
                       "PRAGMA foreign_keys = ON;"
                       "PRAGMA secure_delete = OFF;"           /* no secrets here; zeroing costs writes */
@@ -56,18 +59,38 @@ static bool in_wal_mode(sqlite3 *db) {
   return wal;
 }
 
+/* Gives every page a checksum, once the whole file has been found sound: a VACUUM writes all of them anew into the log,
+ * and what is copied from the log into the file gets its sum. */
+static ch_err seal(sqlite3 *db, char *why, size_t why_len) {
+  int rc = sqlite3_exec(db, "VACUUM", NULL, NULL, NULL);
+  if (rc == SQLITE_OK) {
+    cd_sums_set_partly(db, false);
+    rc = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    if (rc == SQLITE_OK && cd_sums_state_of(db) == CD_SUMS_ALL) return CH_OK;
+    cd_sums_set_partly(db, true);
+  }
+  return cd_db_why(CH_ERR_ARGUMENT, why, why_len,
+                   "its pages could not be given checksums (%s); make room on the disk, close other programs that use "
+                   "it, and start again: nothing was lost",
+                   sqlite3_errmsg(db));
+}
+
 static ch_err prepare(sqlite3 *db, const cd_store_config *cfg, char *why, size_t why_len) {
   sqlite3_extended_result_codes(db, 1);
   sqlite3_busy_timeout(db, 10000); /* someone may look at the file with other tools */
-  ch_err err = cd_schema_check(db, cfg->check_all ? cfg->check_all : DEFAULT_CHECK_ALL, why, why_len);
+  cd_sums_state sums = cd_sums_state_of(db);
+  uint64_t check_all = sums != CD_SUMS_ALL ? UINT64_MAX : cfg->check_all ? cfg->check_all : DEFAULT_CHECK_ALL;
+  ch_err err = cd_schema_check(db, check_all, sums != CD_SUMS_NONE, why, why_len);
   if (err) return err;
+  cd_sums_make_room(db); /* if it fails, seal() says so */
   if (set_up(db) != SQLITE_OK)
     return cd_db_why(CH_ERR_ARGUMENT, why, why_len, "it cannot be written (%s); check the disk and the permissions",
                      sqlite3_errmsg(db));
   if (!in_wal_mode(db))
     return cd_db_why(CH_ERR_ARGUMENT, why, why_len,
                      "its file system does not support a write-ahead log; put it on a local disk");
-  return cd_schema_migrate(db, cd_schema_newest(), why, why_len);
+  if (sums != CD_SUMS_ALL) err = seal(db, why, why_len);
+  return err ? err : cd_schema_migrate(db, cd_schema_newest(), why, why_len);
 }
 
 static ch_err open_database(sqlite3 **db, const cd_store_config *cfg, const char *vfs, char *why, size_t why_len) {
@@ -145,6 +168,7 @@ static void store_close(void *ctx) {
   cd_readers_free(s->readers);
   cd_committer_stop(s->committer);
   cd_gather_free(s->gather);
+  cd_sums_free(s->sums);
   free(s);
 }
 
@@ -169,8 +193,9 @@ void cd_store_sqlite_stats(const cd_store *s, cd_store_stats *out) {
 }
 
 static ch_err start(store *s, const cd_store_config *cfg, char *why, size_t why_len) {
-  s->readers = cd_readers_new(cfg->path, cfg->vfs);
-  s->gather = cd_gather_new(cfg->vfs);
+  s->sums = cd_sums_new(cfg->vfs);
+  if (s->sums) s->readers = cd_readers_new(cfg->path, cd_sums_name(s->sums));
+  if (s->sums) s->gather = cd_gather_new(cd_sums_name(s->sums));
   if (!s->readers || !s->gather) return cd_db_why(CH_ERR_NO_MEMORY, why, why_len, "%s", ch_err_text(CH_ERR_NO_MEMORY));
   sqlite3 *db = NULL;
   ch_err err = open_database(&db, cfg, cd_gather_name(s->gather), why, why_len);
@@ -188,6 +213,7 @@ ch_err cd_store_sqlite_open(cd_store *out, const cd_store_config *cfg, char *why
     if (s) {
       cd_readers_free(s->readers);
       cd_gather_free(s->gather);
+      cd_sums_free(s->sums);
     }
     free(s);
     return cd_db_why(err, why, why_len, "the database %s: %s", cfg->path, reason);
