@@ -146,7 +146,8 @@ static void log_history(const cd_chan *c, const ch_effects *fx) {
 /* The environment for a channel: its head must be young enough for its own challenge period, too, as a peer that
  * settles behind a stalled node needs at least that long (protocol.md, section 4). */
 static void env_of(cd_worker *w, const cd_chan *c, ch_env *out) {
-  cd_node_env(w->node, out);
+  static const cd_head none = {0};
+  cd_node_env_at(w->node, c->blind ? &none : &w->head, out);
   if (c->period != 0 && c->period / 4 < out->freshness) out->freshness = c->period / 4;
 }
 
@@ -258,8 +259,9 @@ ch_err cd_chan_nudge(cd_worker *w, cd_chan *c, const ch_event *ev) {
 }
 
 void cd_chan_view(cd_worker *w, cd_chan *c, const ch_chain_view *view) {
+  c->blind = false;
   ch_err err = cd_chan_nudge(w, c, &(ch_event){.kind = CH_EV_CHAIN, .u.view = view});
-  c->look = err != CH_OK && !c->quarantined;
+  c->look = c->blind = err != CH_OK && !c->quarantined;
 }
 
 void cd_chan_tick(cd_worker *w, cd_chan *c) {
@@ -345,7 +347,7 @@ static ch_err decode(cd_worker *w, const ch_hash *id, const uint8_t *record, siz
   if (err != CH_OK) return err;
   ch_env env;
   ch_info info;
-  cd_node_env(w->node, &env);
+  cd_node_env_at(w->node, &w->head, &env);
   ch_channel_info(*out, &env, &info);
   if (!ch_hash_eq(&info.id, id)) err = CH_ERR_FORMAT;
   if (err == CH_OK && info.highest_signed != 0)
@@ -367,6 +369,7 @@ bool cd_chan_load(cd_worker *w, const ch_hash *id, const uint8_t *record, size_t
     return false;
   }
   c->state = state;
+  c->blind = true;
   if (err == CH_OK) {
     note(w, c);
   } else {
@@ -384,6 +387,7 @@ static bool reload(cd_worker *w, cd_chan *c) {
   c->state = NULL;
   c->in_flight = 0;
   c->look = true; /* the step that was lost may have been the chain's */
+  c->blind = true;
   ch_err err = store->ops->channel(store->ctx, &c->id, &record, &len);
   if (err == CH_ERR_UNKNOWN_CHANNEL) return false;
   if (err == CH_OK) err = decode(w, &c->id, record, len, true, &c->state);

@@ -22,6 +22,7 @@ typedef struct cd_chan {
   unsigned in_flight;   /* units that are neither durable nor failed */
   bool ticks;           /* look at it when the chain advances */
   bool look;            /* what the chain last showed is lost: ask again */
+  bool blind;           /* read from disk, the chain's view has not come yet: no block counts until then */
   bool quarantined;     /* not stepped any more */
   char trouble[160];
   struct cd_chan_wait *waits;

@@ -163,10 +163,17 @@ static void view(void *ctx, const ch_hash *id, const ch_chain_view *v) {
   cd_worker_post(cd_node_owner(n, id), &m->mail);
 }
 
-static void run_tick(void *self, cd_mail *mail) {
+typedef struct head_mail {
+  cd_mail mail;
+  cd_head head;
+} head_mail;
+
+/* The views that belong to this head lie before it in the mailbox, so a channel is never stepped with a block that is
+ * newer than its view: "expired unused" must not be believed before what the block did has been seen. */
+static void run_head(void *self, cd_mail *mail) {
   cd_worker *w = self;
+  w->head = ((head_mail *)(void *)mail)->head;
   free(mail);
-  atomic_store(&w->ticking, false);
   size_t i = 0;
   for (cd_chan *c; !is_stopping(w) && (c = cd_table_next(&w->channels, &i)) != NULL;)
     cd_chan_tick(w, c);
@@ -179,14 +186,13 @@ static void head(void *ctx, const cd_head *h) {
   pthread_mutex_unlock(&n->head_lock);
   cd_sender_wake(n->sender);
   for (unsigned i = 0; i < n->n_workers; i++) {
-    if (atomic_exchange(&n->workers[i].ticking, true)) continue;
-    cd_mail *m = calloc(1, sizeof *m);
+    head_mail *m = malloc(sizeof *m);
     if (m == NULL) {
-      atomic_store(&n->workers[i].ticking, false);
+      cd_log(CD_LOG_ERROR, "l1", "out of memory: a block is looked at with the next one");
       continue;
     }
-    m->run = run_tick;
-    cd_worker_post(&n->workers[i], m);
+    *m = (head_mail){.mail.run = run_head, .head = *h};
+    cd_worker_post(&n->workers[i], &m->mail);
   }
 }
 

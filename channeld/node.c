@@ -11,17 +11,21 @@
 #include "keeper.h"
 #include "sender.h"
 
+void cd_node_env_at(cd_node *n, const cd_head *at, ch_env *out) {
+  *out = (ch_env){.now = n->l1.ops->now(n->l1.ctx),
+                  .head_number = at->number,
+                  .head_time = at->time,
+                  .final_number = at->final_number,
+                  .final_time = at->final_time,
+                  .freshness = (uint32_t)n->config.freshness,
+                  .instance = n->instance};
+}
+
 void cd_node_env(cd_node *n, ch_env *out) {
   pthread_mutex_lock(&n->head_lock);
   cd_head head = n->head;
   pthread_mutex_unlock(&n->head_lock);
-  *out = (ch_env){.now = n->l1.ops->now(n->l1.ctx),
-                  .head_number = head.number,
-                  .head_time = head.time,
-                  .final_number = head.final_number,
-                  .final_time = head.final_time,
-                  .freshness = (uint32_t)n->config.freshness,
-                  .instance = n->instance};
+  cd_node_env_at(n, &head, out);
 }
 
 bool cd_env_fresh(const ch_env *env) {

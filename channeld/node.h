@@ -60,6 +60,8 @@ void cd_node_free(cd_node *n);
 
 /* How the world looks now. Any thread. */
 void cd_node_env(cd_node *n, ch_env *out);
+/* The same as of the block `at`: channels are stepped with their worker's. */
+void cd_node_env_at(cd_node *n, const cd_head *at, ch_env *out);
 /* Whether the chain's head is young enough to sign by. Any thread. */
 bool cd_env_fresh(const ch_env *env);
 

@@ -163,7 +163,7 @@ static void adopt(cd_worker *w, cd_keep *keep, bool kept) {
 static void announce(cd_worker *w, const ch_channel *state) {
   ch_env env;
   ch_info i;
-  cd_node_env(w->node, &env);
+  cd_node_env_at(w->node, &w->head, &env);
   ch_channel_info(state, &env, &i);
   cd_entry entry = {i.id, i.peer, i.params.asset, i.phase, i.spendable, i.frozen};
   if (!cd_directory_put(&w->node->directory, &entry)) cd_log(CD_LOG_ERROR, "node", "out of memory");
@@ -199,7 +199,7 @@ void cd_opens_accept(cd_worker *w, cd_remote *r, const ch_msg *msg) {
   ch_env env;
   ch_channel *state;
   ch_effects fx = {0};
-  cd_node_env(w->node, &env);
+  cd_node_env_at(w->node, &w->head, &env);
   ch_err err = ch_open_finish(&state, &fx, &env, &a->opening, msg, &w->signer);
   if (err == CH_OK) {
     give_birth(w, state, &fx, r->conn, &a->reply);
@@ -264,7 +264,7 @@ void cd_opens_request(cd_worker *w, cd_remote *r, const ch_msg *msg) {
   ch_hash nonce;
   ch_channel *state;
   ch_effects fx = {0};
-  cd_node_env(w->node, &env);
+  cd_node_env_at(w->node, &w->head, &env);
   randombytes_buf(&nonce, sizeof nonce);
   ch_err err = ch_open_answer(&state, &fx, &env, msg, &r->node, &w->node->chain, &w->node->payout, &nonce, &w->signer);
   if (err == CH_OK) {

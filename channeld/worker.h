@@ -23,7 +23,7 @@ typedef struct cd_worker {
   cd_table links;    /* cd_remote by connection, while there is one */
   cd_table waits;    /* cd_pay_item by payment id */
   unsigned generation;
-  atomic_bool ticking; /* a mail about a new head is under way */
+  cd_head head; /* the last block whose views all lie behind; zero at first, so nothing is signed before */
   /* worker 0 only */
   struct cd_contacts *contacts;
   struct cd_opens *opens;
