@@ -130,10 +130,11 @@ def database():
         version.execute("PRAGMA user_version = 9999")
         version.commit()
         version.close()
-        assert_fails(subprocess.run(node.argv(), capture_output=True, text=True, timeout=WAIT), "newer")
+        argv = node.argv() + ["--log", "broken"]  # the sentence only, without the log line that names the page
+        assert_fails(subprocess.run(argv, capture_output=True, text=True, timeout=WAIT), "another program")
         with open(path, "wb") as file:
             file.write(b"nonsense" * 1000)
-        assert_fails(subprocess.run(node.argv(), capture_output=True, text=True, timeout=WAIT), "channeld.db")
+        assert_fails(subprocess.run(argv, capture_output=True, text=True, timeout=WAIT), "channeld.db")
 
 
 def stop_command():
