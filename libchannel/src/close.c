@@ -64,7 +64,11 @@ ch_err on_close_message(step *s, const ch_msg *m) {
   if (err) return err;
   if (until <= now) return CH_OK;                                         /* it was too long on its way */
   if (c->close.have[c->me] && until < c->close.valid_until) return CH_OK; /* crossing: the later one, mine, is signed */
-  if (!c->close.have[c->me] || c->close.valid_until != until) err = sign_close(s, until);
+  if (!c->close.have[c->me] || c->close.valid_until != until) {
+    err = sign_close(s, until);
+  } else if (c->close.have[them(c)] && !c->close.wanted) {
+    err = send_close(s); /* who asked repeats itself, so my answer was lost */
+  }
   if (err) return err;
   c->close.sig[them(c)] = m->u.close.sig;
   c->close.have[them(c)] = true;

@@ -412,6 +412,21 @@ static void test_close_after_a_restart(void **state) {
   assert_int_equal(duo_wish(d, 0, CH_TX_CLOSE)->u.close.close.valid_until, until);
 }
 
+/* Who asked gets the other side's signature again, and need not wait for that side's grace. */
+static void test_lost_answer_to_close(void **state) {
+  duo *d = *state;
+  uint64_t until;
+  shut_down(d, &until);
+  assert_int_equal(duo_deliver(d, 0), CH_OK);
+  duo_cut(d); /* side 1 has both signatures, side 0 has its own */
+  duo_restart(d, 0);
+  duo_restart(d, 1);
+  duo_connect(d);
+  duo_pump(d);
+  assert_null(duo_wish(d, 1, CH_TX_CLOSE));
+  assert_non_null(duo_wish(d, 0, CH_TX_CLOSE));
+}
+
 /* An expired Close is not sent again to a peer that could only find fault with it. */
 static void test_expired_close_is_not_sent_again(void **state) {
   duo *d = *state;
@@ -524,6 +539,7 @@ int main(void) {
       OPEN(test_crossing_closes),
       OPEN(test_close_follows_the_accept),
       OPEN(test_close_after_a_restart),
+      OPEN(test_lost_answer_to_close),
       OPEN(test_expired_close_is_not_sent_again),
       OPEN(test_a_closed_channel_hears_nothing),
       OPEN(test_accept_after_the_ending),
