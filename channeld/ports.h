@@ -158,6 +158,8 @@ typedef struct cd_store_ops {
 
   /* The sender's rows, and small facts of the node (peers' addresses): durable on return. */
   ch_err (*txs)(void *ctx, bool unfinished_only, bool (*each)(void *arg, const cd_tx_row *row), void *arg);
+  /* The one with this key, if there is one. */
+  ch_err (*tx)(void *ctx, const ch_hash *key, bool (*each)(void *arg, const cd_tx_row *row), void *arg);
   ch_err (*tx_put)(void *ctx, const cd_tx_row *row);                         /* inserts or updates by key */
   ch_err (*peer_put)(void *ctx, const ch_pubkey *node, const char *address); /* NULL address: removes */
   ch_err (*peers)(void *ctx, bool (*each)(void *arg, const ch_pubkey *node, const char *address), void *arg);

@@ -322,6 +322,15 @@ ch_err cd_read_txs(cd_readers *r, bool unfinished_only, bool (*each)(void *arg, 
   return err ? err : run_query(r, reader, &b, txs_row, &(txs_arg){each, arg});
 }
 
+ch_err cd_read_tx(cd_readers *r, const ch_hash *key, bool (*each)(void *arg, const cd_tx_row *row), void *arg) {
+  cd_reader *reader;
+  cd_bind b;
+  ch_err err = begin(r, CD_READ_TX, &reader, &b);
+  if (err) return err;
+  cd_bind_bytes(&b, key->b, sizeof key->b);
+  return run_query(r, reader, &b, txs_row, &(txs_arg){each, arg});
+}
+
 typedef struct peers_arg {
   bool (*each)(void *arg, const ch_pubkey *node, const char *address);
   void *arg;

@@ -20,6 +20,7 @@ ch_err cd_read_payments(cd_readers *r, const cd_payment_filter *f, bool (*each)(
 ch_err cd_read_history(cd_readers *r, const ch_hash *channel, int64_t after, unsigned limit,
                        bool (*each)(void *arg, const cd_history *h), void *arg);
 ch_err cd_read_txs(cd_readers *r, bool unfinished_only, bool (*each)(void *arg, const cd_tx_row *row), void *arg);
+ch_err cd_read_tx(cd_readers *r, const ch_hash *key, bool (*each)(void *arg, const cd_tx_row *row), void *arg);
 ch_err cd_read_peers(cd_readers *r, bool (*each)(void *arg, const ch_pubkey *node, const char *address), void *arg);
 
 #endif

@@ -21,6 +21,8 @@
          " FROM tx ORDER BY num")                                                                                      \
   X(TXS_UNFINISHED, "SELECT key, channel, kind, value, data, status, nonce, raw, hash, block, error, updated"          \
                     " FROM tx INDEXED BY tx_unfinished WHERE status < 4 ORDER BY num")                                 \
+  X(TX, "SELECT key, channel, kind, value, data, status, nonce, raw, hash, block, error, updated"                      \
+        " FROM tx WHERE key = ?")                                                                                      \
   X(PEERS, "SELECT node, address FROM peer ORDER BY node")
 
 typedef enum cd_read_statement {

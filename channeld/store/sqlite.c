@@ -149,6 +149,10 @@ static ch_err store_txs(void *ctx, bool unfinished_only, bool (*each)(void *arg,
   return cd_read_txs(((store *)ctx)->readers, unfinished_only, each, arg);
 }
 
+static ch_err store_tx(void *ctx, const ch_hash *key, bool (*each)(void *arg, const cd_tx_row *row), void *arg) {
+  return cd_read_tx(((store *)ctx)->readers, key, each, arg);
+}
+
 static ch_err store_tx_put(void *ctx, const cd_tx_row *row) {
   return cd_committer_put_tx(((store *)ctx)->committer, row);
 }
@@ -182,6 +186,7 @@ static const cd_store_ops OPS = {
     .payments = store_payments,
     .history = store_history,
     .txs = store_txs,
+    .tx = store_tx,
     .tx_put = store_tx_put,
     .peer_put = store_peer_put,
     .peers = store_peers,

@@ -4,6 +4,14 @@
  * needs no signature of the peer and no order. */
 #include "internal.h"
 
+/* Without the epoch: a wish that is repeated after the channel was opened again is still the same one. */
+void ch_deposit_key(ch_hash *out, const ch_hash *id, const ch_hash *nonce) {
+  uint8_t buf[64];
+  memcpy(buf, id->b, 32);
+  memcpy(buf + 32, nonce->b, 32);
+  ch_keccak256(out, buf, sizeof buf);
+}
+
 static ch_err deposit_for(step *s, uint16_t epoch, uint8_t side, ch_amount amount, const ch_hash *nonce) {
   const ch_channel *c = s->c;
   ch_tx tx = {.kind = CH_TX_DEPOSIT, .id = c->id, .params = c->params};

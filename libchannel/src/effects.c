@@ -40,31 +40,33 @@ ch_err fx_send(ch_effects *fx, const ch_msg *msg) {
   return CH_OK;
 }
 
-/* The key names the wish: channel, epoch, kind, and what tells this one from others of its kind. */
-static ch_err add_tx(step *s, const ch_tx *tx, const uint8_t *name, size_t len, ch_amount value) {
+static ch_err add_tx(step *s, const ch_tx *tx, const ch_hash *key, ch_amount value) {
   ch_effect *e = fx_add(s->fx, CH_FX_TX);
   if (!e) return CH_ERR_NO_MEMORY;
-  uint8_t buf[32 + 2 + 1 + 32];
-  memcpy(buf, tx->id.b, 32);
-  buf[32] = (uint8_t)(s->c->epoch >> 8);
-  buf[33] = (uint8_t)s->c->epoch;
-  buf[34] = (uint8_t)tx->kind;
-  memcpy(buf + 35, name, len);
-  ch_keccak256(&e->u.tx.key, buf, 35 + len);
+  e->u.tx.key = *key;
   e->u.tx.tx = *tx;
   e->u.tx.value = value;
   return CH_OK;
 }
 
+/* The key names the wish: channel, epoch, kind, and what tells this one from others of its kind. */
 ch_err fx_tx(step *s, const ch_tx *tx, uint64_t version, ch_amount value) {
-  uint8_t name[8];
+  uint8_t buf[32 + 2 + 1 + 8];
+  ch_hash key;
+  memcpy(buf, tx->id.b, 32);
+  buf[32] = (uint8_t)(s->c->epoch >> 8);
+  buf[33] = (uint8_t)s->c->epoch;
+  buf[34] = (uint8_t)tx->kind;
   for (int i = 0; i < 8; i++)
-    name[i] = (uint8_t)(version >> (56 - 8 * i));
-  return add_tx(s, tx, name, sizeof name, value);
+    buf[35 + i] = (uint8_t)(version >> (56 - 8 * i));
+  ch_keccak256(&key, buf, sizeof buf);
+  return add_tx(s, tx, &key, value);
 }
 
 ch_err fx_tx_named(step *s, const ch_tx *tx, const ch_hash *nonce, ch_amount value) {
-  return add_tx(s, tx, nonce->b, sizeof nonce->b, value);
+  ch_hash key;
+  ch_deposit_key(&key, &tx->id, nonce);
+  return add_tx(s, tx, &key, value);
 }
 
 ch_err fx_payment(ch_effects *fx, const ch_op *op, bool incoming, ch_payment_status status, uint16_t epoch,

@@ -104,6 +104,7 @@ void ch_channel_info(const ch_channel *c, const ch_env *env, ch_info *out) {
   out->net = c->latest.net;
   const ch_onchain *f = &c->view.final;
   if (out->phase != CH_PHASE_CLOSED) memcpy(out->contribution, f->slots.contribution, sizeof out->contribution);
+  if (f->slots.epoch == c->epoch) out->withdrawals = f->slots.withdraw_seq;
   memcpy(out->deposit, c->deposit, sizeof out->deposit);
   out->opener_funds = c->opener_funds;
   out->revealed = c->revealed;

@@ -181,7 +181,7 @@ typedef struct ch_effect {
       ch_msg_type type;
     } send;
     struct {
-      ch_hash key; /* keccak256(id, epoch, kind, version, or a deposit's nonce): the same wish has the same key */
+      ch_hash key; /* keccak256(id, epoch, kind, version), or ch_deposit_key: the same wish has the same key */
       ch_tx tx;
       ch_amount value; /* native coin to send along */
     } tx;
@@ -278,6 +278,10 @@ CH_API ch_err ch_step(ch_channel **next, ch_effects *fx, const ch_channel *cur, 
 
 CH_API void ch_channel_free(ch_channel *c);
 
+/* The key of the transaction that CH_EV_DEPOSIT with this nonce wishes for, in whatever epoch: by it a caller finds
+ * out what became of a deposit before it asks for it again. */
+CH_API void ch_deposit_key(ch_hash *out, const ch_hash *id, const ch_hash *nonce);
+
 /* --- Storage ------------------------------------------------------------------------------------ */
 
 /* The durable form (proto/protocol.md does not cover it; libchannel/src/record.proto does): everything but the
@@ -360,6 +364,7 @@ typedef struct ch_info {
   ch_amount spendable;                    /* what a new payment may use: balance less pending payments */
   ch_amount pending;                      /* in payments that are not settled yet */
   ch_amount reserved_mine, reserved_peer; /* part of the balances: set aside for a withdrawal under way */
+  uint16_t withdrawals;                   /* of either side, in this epoch, that are final */
   uint64_t highest_signed;
   ch_hash highest_digest;
   uint64_t outstanding; /* 0: none */
