@@ -175,7 +175,8 @@ static void note(cd_worker *w, cd_chan *c) {
   ch_info info;
   cd_chan_info(w, c, &info);
   c->period = info.params.challenge_period;
-  c->ticks = !c->quarantined && (info.wait != CH_WAIT_NOTHING || info.outstanding != 0 || info.queued != 0);
+  bool reserved = info.reserved_mine.v != 0 || info.reserved_peer.v != 0; /* it may expire */
+  c->ticks = !c->quarantined && (info.wait != CH_WAIT_NOTHING || info.outstanding != 0 || info.queued != 0 || reserved);
   if (info.phase == CH_PHASE_ABANDONED) cd_keeper_drop(w->node->keeper, &c->id);
   cd_entry entry = {info.id, info.peer, info.params.asset, info.phase, info.spendable, info.frozen};
   if (!cd_directory_put(&w->node->directory, &entry)) cd_log(CD_LOG_ERROR, "node", "out of memory");

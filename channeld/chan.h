@@ -10,7 +10,7 @@
 #include "remote.h"
 #include "reply.h"
 
-/* A command that waits for a channel to get somewhere (cmd_channel.c). */
+/* A command that waits for a channel to get somewhere (cmd_channel.h). */
 struct cd_chan_wait;
 
 typedef struct cd_chan {

@@ -5,6 +5,7 @@
 #include "commands.h"
 #include "json.h"
 #include "opens.h"
+#include "wallet.h"
 
 #define HISTORY_DEFAULT 100
 
@@ -48,64 +49,65 @@ void cd_chan_reply(cd_worker *w, const cd_chan *c, cd_class cls, cd_reply reply)
   cd_reply_err(reply, CH_ERR_NO_MEMORY);
 }
 
-/* --- Waiting for the end ------------------------------------------------------------------------- */
+/* --- Waiting ------------------------------------------------------------------------------------- */
 
-struct cd_chan_wait {
-  cd_timer timer;
-  struct cd_chan_wait *next;
-  cd_chan *channel;
-  cd_reply reply;
-};
-
-static bool has_ended(cd_worker *w, const cd_chan *c) {
-  ch_info info;
-  cd_chan_info(w, c, &info);
-  return info.phase == CH_PHASE_CLOSED || info.phase == CH_PHASE_ABANDONED;
-}
-
-static void wait_over(void *self, cd_timer *timer) {
+/* Looks and, if the wait is over or broken off, ends it. */
+static void wait_fires(void *self, cd_timer *timer) {
   cd_worker *w = self;
-  struct cd_chan_wait *wait = (struct cd_chan_wait *)(void *)timer;
-  struct cd_chan_wait **at = &wait->channel->waits;
+  cd_chan_wait *wait = (cd_chan_wait *)(void *)timer;
+  cd_chan *c = wait->channel;
+  uint64_t now = cd_monotonic_ms();
+  bool over = wait->look(w, c, wait);
+  if (!over && wait->poll_ms > 0 && now < wait->until && !atomic_load(&w->node->stopping)) {
+    cd_timers_set(&w->timers, timer, now + wait->poll_ms);
+    return;
+  }
+  cd_chan_wait **at = &c->waits;
   while (*at != wait)
     at = &(*at)->next;
   *at = wait->next;
-  cd_chan_reply(w, wait->channel, CD_ACCEPTED, wait->reply);
+  if (!over) cd_chan_reply(w, c, CD_ACCEPTED, wait->reply);
   free(wait);
 }
 
-static void wait_for_end(cd_worker *w, cd_chan *c, uint64_t ms, cd_reply reply) {
-  struct cd_chan_wait *wait = malloc(sizeof *wait);
+void cd_chan_wait_for(cd_worker *w, cd_chan *c, const cd_chan_wait *what, uint64_t ms) {
+  cd_chan_wait *wait = NULL;
+  if (what->look(w, c, what)) return;
+  if (ms > 0) wait = malloc(sizeof *wait);
   if (wait == NULL) {
-    cd_chan_reply(w, c, CD_ACCEPTED, reply);
+    cd_chan_reply(w, c, CD_ACCEPTED, what->reply);
     return;
   }
-  *wait = (struct cd_chan_wait){.timer.fire = wait_over, .next = c->waits, .channel = c, .reply = reply};
+  uint64_t now = cd_monotonic_ms();
+  *wait = *what;
+  wait->timer = (cd_timer){.fire = wait_fires};
+  wait->next = c->waits;
+  wait->channel = c;
+  wait->until = now + ms;
   c->waits = wait;
-  cd_timers_set(&w->timers, &wait->timer, cd_monotonic_ms() + ms);
-}
-
-static struct cd_chan_wait *take_wait(cd_worker *w, cd_chan *c) {
-  struct cd_chan_wait *wait = c->waits;
-  c->waits = wait->next;
-  cd_timers_unset(&w->timers, &wait->timer);
-  return wait;
+  cd_timers_set(&w->timers, &wait->timer, wait->poll_ms > 0 ? now + wait->poll_ms : wait->until);
 }
 
 void cd_chan_waits_look(cd_worker *w, cd_chan *c) {
-  if (!has_ended(w, c)) return;
-  while (c->waits != NULL) {
-    struct cd_chan_wait *wait = take_wait(w, c);
-    cd_chan_reply(w, c, CD_OK, wait->reply);
+  for (cd_chan_wait **at = &c->waits; *at != NULL;) {
+    cd_chan_wait *wait = *at;
+    if (wait->poll_ms > 0 || !wait->look(w, c, wait)) {
+      at = &wait->next;
+      continue;
+    }
+    *at = wait->next;
+    cd_timers_unset(&w->timers, &wait->timer);
     free(wait);
   }
 }
 
 void cd_chan_waits_fail(cd_worker *w, cd_chan *c) {
   while (c->waits != NULL) {
-    struct cd_chan_wait *wait = take_wait(w, c);
+    cd_chan_wait *wait = c->waits;
+    c->waits = wait->next;
+    cd_timers_unset(&w->timers, &wait->timer);
     cd_reply_fail(wait->reply, CD_UNAVAILABLE, "stopping", "Ask again when the daemon runs.",
-                  "The wait for the channel's end was broken off.");
+                  "The wait for the channel was broken off.");
     free(wait);
   }
 }
@@ -120,17 +122,21 @@ typedef struct job {
   uint64_t wait_ms;
 } job;
 
+static bool has_ended(cd_worker *w, cd_chan *c, const cd_chan_wait *wait) {
+  ch_info info;
+  cd_chan_info(w, c, &info);
+  if (info.phase != CH_PHASE_CLOSED && info.phase != CH_PHASE_ABANDONED) return false;
+  cd_chan_reply(w, c, CD_OK, wait->reply);
+  return true;
+}
+
 static void stepped(cd_worker *w, void *arg, bool ok) {
   job *j = arg;
   cd_chan *c = cd_chan_get(w, &j->id);
   if (!ok || c == NULL) {
     cd_chan_reply_lost(j->reply);
-  } else if (has_ended(w, c)) {
-    cd_chan_reply(w, c, CD_OK, j->reply);
-  } else if (j->wait_ms > 0) {
-    wait_for_end(w, c, j->wait_ms, j->reply);
   } else {
-    cd_chan_reply(w, c, CD_ACCEPTED, j->reply);
+    cd_chan_wait_for(w, c, &(cd_chan_wait){.look = has_ended, .reply = j->reply}, j->wait_ms);
   }
   free(j);
 }
@@ -177,10 +183,11 @@ void cd_cmd_channel_challenge(cd_args *a) {
 
 /* --- All channels -------------------------------------------------------------------------------- */
 
-/* A list that all workers add to. The last one answers. */
+/* Lists that all workers add to. The last one answers. */
 typedef struct gather {
   pthread_mutex_t lock;
   json_t *list;
+  json_t *refused; /* NULL: nothing is asked of the channels */
   unsigned left;
   bool lost;
   cd_reply reply;
@@ -189,7 +196,7 @@ typedef struct gather {
 typedef struct part {
   cd_mail mail;
   gather *g;
-  json_t *list;
+  json_t *list, *refused;
 } part;
 
 static int by_id(const void *a, const void *b) {
@@ -210,24 +217,37 @@ static json_t *sorted(json_t *list) {
   return out;
 }
 
+static void answer_all(const gather *g) {
+  json_t *list = sorted(g->list);
+  if (g->refused == NULL) {
+    cd_reply_with(g->reply, CD_OK, json_pack("{s:o}", "channels", list));
+  } else {
+    cd_reply_with(g->reply, json_array_size(list) == 0 ? CD_OK : CD_ACCEPTED,
+                  json_pack("{s:o, s:o}", "channels", list, "refused", sorted(g->refused)));
+  }
+}
+
 static void gathered(cd_worker *w, void *arg, bool ok) {
   (void)w;
   part *p = arg;
   gather *g = p->g;
   pthread_mutex_lock(&g->lock);
   json_array_extend(g->list, p->list);
+  if (g->refused != NULL) json_array_extend(g->refused, p->refused);
   g->lost |= !ok;
   bool last = --g->left == 0;
   pthread_mutex_unlock(&g->lock);
   json_decref(p->list);
+  json_decref(p->refused);
   free(p);
   if (!last) return;
   if (g->lost) {
     cd_chan_reply_lost(g->reply);
   } else {
-    cd_reply_with(g->reply, CD_OK, json_pack("{s:o}", "channels", sorted(g->list)));
+    answer_all(g);
   }
   json_decref(g->list);
+  json_decref(g->refused);
   pthread_mutex_destroy(&g->lock);
   free(g);
 }
@@ -244,7 +264,28 @@ static void list_mine(void *self, cd_mail *mail) {
   if (!cd_chan_fence(w, gathered, p)) gathered(w, p, false);
 }
 
-void cd_cmd_channel_list(cd_args *a) {
+/* All that have not begun to end. What is asked of them goes to the disk in one piece, behind which the fence stands.
+ */
+static void close_mine(void *self, cd_mail *mail) {
+  cd_worker *w = self;
+  part *p = (part *)(void *)mail;
+  size_t i = 0;
+  for (cd_chan *c; (c = cd_table_next(&w->channels, &i)) != NULL;) {
+    ch_info info;
+    cd_chan_info(w, c, &info);
+    if (info.phase != CH_PHASE_FUNDING && info.phase != CH_PHASE_OPEN) continue;
+    ch_err err = cd_chan_step(w, c, &(ch_event){.kind = CH_EV_CLOSE}, NULL, NULL);
+    cd_chan_info(w, c, &info);
+    if (err == CH_OK) {
+      json_array_append_new(p->list, cd_json_channel(&info));
+    } else {
+      json_array_append_new(p->refused, json_pack("{s:o, s:o}", "id", cd_json_hash(&c->id), "reason", cd_reason(err)));
+    }
+  }
+  if (!cd_chan_fence(w, gathered, p)) gathered(w, p, false);
+}
+
+static void ask_all(cd_args *a, void (*run)(void *self, cd_mail *mail), bool asks) {
   cd_node *n = a->node;
   gather *g = malloc(sizeof *g);
   part *parts[CD_MAX_WORKERS];
@@ -258,12 +299,20 @@ void cd_cmd_channel_list(cd_args *a) {
     cd_reply_err(a->reply, CH_ERR_NO_MEMORY);
     return;
   }
-  *g = (gather){.list = json_array(), .left = n->n_workers, .reply = a->reply};
+  *g = (gather){.list = json_array(), .refused = asks ? json_array() : NULL, .left = n->n_workers, .reply = a->reply};
   pthread_mutex_init(&g->lock, NULL);
   for (unsigned i = 0; i < n->n_workers; i++) {
-    *parts[i] = (part){.mail.run = list_mine, .g = g, .list = json_array()};
+    *parts[i] = (part){.mail.run = run, .g = g, .list = json_array(), .refused = asks ? json_array() : NULL};
     cd_worker_post(&n->workers[i], &parts[i]->mail);
   }
+}
+
+void cd_cmd_channel_list(cd_args *a) {
+  ask_all(a, list_mine, false);
+}
+
+void cd_cmd_channel_close_all(cd_args *a) {
+  ask_all(a, close_mine, true);
 }
 
 /* --- History ------------------------------------------------------------------------------------- */
@@ -305,21 +354,6 @@ static void run_open(void *self, cd_mail *mail) {
   free(j);
 }
 
-/* Whether the account can pay the deposit; answers if not. */
-static bool affordable(cd_args *a, const ch_terms *t) {
-  cd_l1 *l1 = &a->node->l1;
-  ch_amount have;
-  char text[2][CH_MONEY_STR];
-  if (l1->ops->balance(l1->ctx, &a->node->account, &t->asset, &have) != CH_OK) return true;
-  if (ch_amount_cmp(have, t->deposit_mine) >= 0) return true;
-  cd_reply_fail(a->reply, CD_CONFLICT, ch_err_name(CH_ERR_FUNDS),
-                l1->ops->faucet == NULL ? "Send money to `wallet address` first."
-                                        : "Send money to `wallet address` first; here `dev faucet` gives some.",
-                "The account has %s, less than the deposit of %s.", ch_amount_str(text[0], have),
-                ch_amount_str(text[1], t->deposit_mine));
-  return false;
-}
-
 void cd_cmd_channel_open(cd_args *a) {
   const cd_node *n = a->node;
   const ch_amount zero = {0};
@@ -331,11 +365,18 @@ void cd_cmd_channel_open(cd_args *a) {
                 .challenge_period = (uint32_t)cd_arg_number(a, "challenge_period", (int64_t)n->config.challenge_period),
                 .bond = cd_arg_amount(a, "bond", &n->config.bond),
                 .deposit_mine = cd_arg_amount(a, "deposit", NULL),
-                .deposit_peer = cd_arg_amount(a, "peer_deposit", &zero)};
+                .deposit_peer = cd_arg_amount(a, "peer_deposit", &zero),
+                .opener_funds = cd_arg_flag(a, "fund_both")};
   uint64_t wait_ms = cd_arg_number(a, "wait_ms", CD_WAIT_DEFAULT_MS);
   if (!a->failed && t.deposit_mine.v == 0 && t.deposit_peer.v == 0) cd_args_fail(a, "deposit", "above zero");
   if (!a->failed && ch_pubkey_eq(&t.peer, &n->id)) cd_args_fail(a, "peer", "another node's id");
-  if (a->failed || !affordable(a, &t)) return;
+  if (a->failed) return;
+  ch_amount cost = t.deposit_mine;
+  if (t.opener_funds && ch_amount_add(&cost, cost, t.deposit_peer) != CH_OK) {
+    cd_reply_err(a->reply, CH_ERR_OVERFLOW);
+    return;
+  }
+  if (!cd_affordable(a->node, &t.asset, cost, a->reply)) return;
   open_job *j = malloc(sizeof *j);
   if (j == NULL) {
     cd_reply_err(a->reply, CH_ERR_NO_MEMORY);

@@ -55,9 +55,11 @@ static json_t *waits_for(const ch_info *i) {
 
 json_t *cd_json_channel(const ch_info *i) {
   const ch_params *p = &i->params;
-  json_t *balance = json_pack("{s:o, s:o, s:o, s:o}", "mine", cd_json_amount(i->balance_mine), "peer",
+  json_t *reserved =
+      json_pack("{s:o, s:o}", "mine", cd_json_amount(i->reserved_mine), "peer", cd_json_amount(i->reserved_peer));
+  json_t *balance = json_pack("{s:o, s:o, s:o, s:o, s:o}", "mine", cd_json_amount(i->balance_mine), "peer",
                               cd_json_amount(i->balance_peer), "spendable", cd_json_amount(i->spendable), "pending",
-                              cd_json_amount(i->pending));
+                              cd_json_amount(i->pending), "reserved", reserved);
   json_t *money = json_pack("{s:o, s:o, s:o, s:o, s:I, s:o, s:{s:o, s:o}, s:o}", "balance", balance, "net",
                             cd_json_net(i->net), "deposits", amounts(i->deposit, i->side), "contributions",
                             nets(i->contribution, i->side), "challenge_period", (json_int_t)p->challenge_period, "bond",
@@ -108,7 +110,8 @@ const char *cd_tx_status_name(cd_tx_status s) {
 }
 
 static const char *tx_kind_name(int kind) {
-  static const char *const names[] = {"transfer", "deposit", "close", "challenge", "refute", "settle"};
+  static const char *const names[] = {"transfer", "deposit", "close",    "challenge",
+                                      "refute",   "settle",  "withdraw", "fund"};
   return kind >= 0 && (size_t)kind < sizeof names / sizeof names[0] ? names[kind] : "unknown";
 }
 

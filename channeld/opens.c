@@ -223,7 +223,7 @@ static const char *bad_terms(const cd_node *n, const ch_msg *msg) {
   if (msg->u.open_request.challenge_period < c->min_challenge_period) return "the challenge period is too short";
   if (msg->u.open_request.challenge_period > c->max_challenge_period) return "the challenge period is too long";
   if (ch_amount_cmp(msg->u.open_request.bond, c->max_bond) > 0) return "the bond is too high";
-  if (ch_amount_cmp(deposit[1], c->max_deposit) > 0)
+  if (!msg->u.open_request.opener_funds && ch_amount_cmp(deposit[1], c->max_deposit) > 0)
     return "this node does not deposit that much (its setting max-deposit)";
   if (deposit[0].v == 0 && deposit[1].v == 0) return "nobody deposits anything";
   if (ch_amount_cmp(deposit[0], c->min_deposit) < 0) return "you deposit too little (its setting min-deposit)";

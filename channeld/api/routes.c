@@ -38,6 +38,7 @@ static const cd_field channel_open[] = {
     TEXT("peer", CD_BODY, REQUIRED),
     AMOUNT("deposit", REQUIRED),
     AMOUNT("peer_deposit"),
+    {.name = "fund_both", .place = CD_BODY, .type = CD_FLAG},
     ASSET(CD_BODY),
     INTEGER("challenge_period", CD_BODY, 1, UINT32_MAX),
     AMOUNT("bond"),
@@ -47,6 +48,10 @@ static const cd_field channel_open[] = {
 };
 
 static const cd_field channel_history[] = {TEXT("id", CD_PATH, REQUIRED), PAGE, END};
+static const cd_field channel_deposit[] = {
+    TEXT("id", CD_PATH, REQUIRED), AMOUNT("amount", REQUIRED), TEXT("deposit_id", CD_BODY), WAIT, END,
+};
+static const cd_field channel_withdraw[] = {TEXT("id", CD_PATH, REQUIRED), AMOUNT("amount", REQUIRED), WAIT, END};
 static const cd_field channel_close[] = {TEXT("id", CD_PATH, REQUIRED), WAIT, END};
 
 static const cd_field one_of_many[] = {
@@ -84,8 +89,11 @@ const cd_route cd_routes[] = {
     {"DELETE", "/v1/peers/{node_id}", "peer.forget", node_in_path},
     {"GET", "/v1/channels", "channel.list", nothing},
     {"POST", "/v1/channels", "channel.open", channel_open},
+    {"POST", "/v1/channels/close", "channel.close_all", nothing},
     {"GET", "/v1/channels/{id}", "channel.show", id_in_path},
     {"GET", "/v1/channels/{id}/history", "channel.history", channel_history},
+    {"POST", "/v1/channels/{id}/deposit", "channel.deposit", channel_deposit},
+    {"POST", "/v1/channels/{id}/withdraw", "channel.withdraw", channel_withdraw},
     {"POST", "/v1/channels/{id}/close", "channel.close", channel_close},
     {"POST", "/v1/channels/{id}/challenge", "channel.challenge", id_in_path},
     {"GET", "/v1/payments", "payment.list", payment_list},

@@ -65,7 +65,7 @@ typedef struct cli_view {
 } cli_view;
 
 typedef struct cli_command {
-  const char *noun, *verb; /* verb NULL: the noun alone */
+  const char *noun, *verb; /* verb NULL: the noun alone; "close --all": `close` with this option */
   const char *summary;
   const char *method, *path; /* {name} in the path is filled from the arguments */
   const cli_arg *args;       /* end with a name that is NULL */
@@ -85,7 +85,7 @@ typedef struct cli_call {
   bool help, version, json;
   char dir[512];
   const char *url, *token_file, *batch;
-  char made_id[33]; /* the payment id that was made up here, or "" */
+  char made_id[33]; /* the payment's or deposit's id that was made up here, or "" */
 } cli_call;
 
 /* Says "channel-cli: ..." on stderr and returns `status`. */

@@ -29,6 +29,7 @@ static const cli_arg channel_open[] = {
     {"peer", "NODEID", NULL, CLI_TEXT, true, "a connected peer", NULL},
     {"deposit", "--deposit", "N", CLI_AMOUNT, true, "what you put in", NULL},
     {"peer_deposit", "--peer-deposit", "N", CLI_AMOUNT, false, "what the peer is asked to put in (default 0)", NULL},
+    {"fund_both", "--fund-both", NULL, CLI_SWITCH, false, "pay the peer's deposit, too, in one transaction", NULL},
     {"challenge_period", "--period", "SECONDS", CLI_NUMBER, false, "time to answer a challenge", NULL},
     {"bond", "--bond", "N", CLI_AMOUNT, false, "what a challenger puts at stake", NULL},
     ASSET,
@@ -38,6 +39,20 @@ static const cli_arg channel_open[] = {
 };
 static const cli_arg channel_show[] = {CHANNEL, END};
 static const cli_arg channel_history[] = {CHANNEL, PAGE, END};
+static const cli_arg channel_deposit[] = {
+    CHANNEL,
+    {"amount", "AMOUNT", NULL, CLI_AMOUNT, true, "in base units", NULL},
+    {"deposit_id", "--id", "ID", CLI_TEXT, false, "yours: the same id deposits once, however often you repeat it",
+     NULL},
+    WAIT("how long to wait until it is final (default 0)"),
+    END,
+};
+static const cli_arg channel_withdraw[] = {
+    CHANNEL,
+    {"amount", "AMOUNT", NULL, CLI_AMOUNT, true, "in base units", NULL},
+    WAIT("how long to wait until it is final (default 0)"),
+    END,
+};
 static const cli_arg channel_close[] = {CHANNEL, WAIT("how long to wait for the end (default 0)"), END};
 static const cli_arg pay[] = {
     {"target", "CHANNEL|NODEID", NULL, CLI_TARGET, true, "which channel, or whom", "batch"},
@@ -112,7 +127,9 @@ static const cli_column channel_columns[] = {
     {"balance", "balance.mine", CLI_PLAIN},
     {"  spendable", "balance.spendable", CLI_PLAIN},
     {"  pending", "balance.pending", CLI_PLAIN},
+    {"  reserved", "balance.reserved.mine", CLI_PLAIN},
     {"peer's balance", "balance.peer", CLI_PLAIN},
+    {"  reserved", "balance.reserved.peer", CLI_PLAIN},
     {"asset", "asset", CLI_ASSET},
     {"deposit", "deposits.mine", CLI_PLAIN},
     {"  on chain", "contributions.mine", CLI_PLAIN},
@@ -148,6 +165,15 @@ static const cli_view channels_view = {.layout = CLI_TABLE,
                                        .columns = channels_columns,
                                        .list = "channels",
                                        .empty = "No channels yet: `channel-cli channel open NODEID --deposit N`."};
+
+static const cli_column refused_columns[] = {
+    {"refused", "id", CLI_SHORT}, {"because", "reason.message", CLI_PLAIN}, STOP};
+static const cli_view refused_view = {.layout = CLI_TABLE, .columns = refused_columns, .list = "refused"};
+static const cli_view closing_view = {.layout = CLI_TABLE,
+                                      .columns = channels_columns,
+                                      .list = "channels",
+                                      .empty = "No channel is to be closed.",
+                                      .then = &refused_view};
 
 static const cli_column history_columns[] = {
     {"time", "time", CLI_TIME},        {"from", "from", CLI_STATE},   {"to", "to", CLI_STATE},
@@ -241,8 +267,14 @@ const cli_command cli_commands[] = {
      &channel_view, NULL, NULL},
     {"channel", "history", "every change of a channel, with its cause", "GET", "/v1/channels/{id}/history",
      channel_history, &history_view, NULL, NULL},
+    {"channel", "deposit", "put more money in, or open a closed channel again", "POST", "/v1/channels/{id}/deposit",
+     channel_deposit, &channel_view, NULL, SHOW_MORE},
+    {"channel", "withdraw", "take money out while the channel goes on", "POST", "/v1/channels/{id}/withdraw",
+     channel_withdraw, &channel_view, NULL, SHOW_MORE},
     {"channel", "close", "leave together with the peer", "POST", "/v1/channels/{id}/close", channel_close,
      &channel_view, NULL, SHOW_MORE},
+    {"channel", "close --all", "leave all channels, each together with its peer", "POST", "/v1/channels/close", none,
+     &closing_view, NULL, "They are under way; `channel-cli channel list` tells how far they are."},
     {"channel", "challenge", "leave alone, if the peer does not answer", "POST", "/v1/channels/{id}/challenge",
      channel_show, &channel_view, NULL, SHOW_MORE},
     {"pay", NULL, "pay through a channel", "POST", "/v1/payments", pay, &paid_view, NULL,

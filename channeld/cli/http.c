@@ -175,11 +175,13 @@ static int unreachable(const cli_session *s, const cli_command *command, CURLcod
     return cli_fail(CLI_UNREACHABLE,
                     "The daemon is not running: nothing answers at %s. Start it with `channeld --dir %s`.", s->base,
                     dir);
-  if (strcmp(command->noun, "pay") == 0)
+  bool payment = strcmp(command->noun, "pay") == 0, deposit = command->verb && strcmp(command->verb, "deposit") == 0;
+  if (payment || deposit)
     return cli_fail(CLI_UNREACHABLE,
-                    "The daemon's answer was lost (%s), so the payment may or may not be made. Repeat it with the same "
+                    "The daemon's answer was lost (%s), so the %s may or may not be made. Repeat it with the same "
                     "--id%s%s; it is made only once.",
-                    curl_easy_strerror(e), *s->call->made_id ? " " : "", s->call->made_id);
+                    curl_easy_strerror(e), payment ? "payment" : "deposit", *s->call->made_id ? " " : "",
+                    s->call->made_id);
   return cli_fail(CLI_UNREACHABLE, "The daemon at %s does not answer: %s. Look at its log, then try again.", s->base,
                   curl_easy_strerror(e));
 }

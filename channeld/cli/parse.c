@@ -134,8 +134,24 @@ static const cli_arg *find_option(const cli_command *c, const char *label) {
   return NULL;
 }
 
+/* "close --all": an option that makes another command of this one. */
+static const cli_command *variant(const cli_command *command, const char *option) {
+  size_t n = strlen(command->verb ? command->verb : "");
+  for (const cli_command *c = cli_commands; n && c->noun; c++) {
+    if (strcmp(c->noun, command->noun) != 0 || !c->verb || strncmp(c->verb, command->verb, n) != 0) continue;
+    if (c->verb[n] == ' ' && strcmp(c->verb + n + 1, option) == 0) return c;
+  }
+  return NULL;
+}
+
 static int take_option(cli_call *call, reader *r) {
   const cli_arg *arg = call->command ? find_option(call->command, r->option) : NULL;
+  const cli_command *other = !arg && call->command && !r->value ? variant(call->command, r->option) : NULL;
+  if (other && json_object_size(call->args) > 0) return usage(call, "All or one, not both: ", r->option);
+  if (other) {
+    call->command = other;
+    return CLI_DONE;
+  }
   if (!arg) return usage(call, "There is no option ", r->option);
   if (arg->form == CLI_SWITCH && r->value) return usage(call, "No value goes with ", r->option);
   const char *value = arg->form == CLI_SWITCH ? "" : value_of(r);
@@ -214,14 +230,15 @@ static int check_complete(cli_call *call) {
   return CLI_DONE;
 }
 
-/* A payment without an id of its own gets one here, so that it can be repeated if the answer is lost. */
-static int make_payment_id(cli_call *call) {
+/* What moves money without an id of its own gets one here, so that it can be repeated if the answer is lost. */
+static int make_id(cli_call *call) {
   unsigned char bytes[16];
-  if (strcmp(call->noun, "pay") != 0 || call->batch || json_object_get(call->args, "id")) return CLI_DONE;
+  const cli_arg *arg = find_option(call->command, "--id");
+  if (!arg || call->batch || json_object_get(call->args, arg->name)) return CLI_DONE;
   if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
     return cli_fail(CLI_REFUSED, "There are no random bytes for an id; give one with --id.");
   ch_hex(call->made_id, bytes, sizeof bytes);
-  json_object_set_new(call->args, "id", json_string(call->made_id));
+  json_object_set_new(call->args, arg->name, json_string(call->made_id));
   return CLI_DONE;
 }
 
@@ -262,5 +279,5 @@ int cli_parse(cli_call *call, int argc, char **argv) {
   if (!call->command)
     return cli_fail(CLI_USAGE, "`%s` needs a verb. `channel-cli %s --help` lists them.", call->noun, call->noun);
   int status = check_complete(call);
-  return status == CLI_DONE ? make_payment_id(call) : status;
+  return status == CLI_DONE ? make_id(call) : status;
 }
