@@ -16,6 +16,7 @@ import time
 
 BUILD = os.path.abspath(sys.argv[1])
 PERIOD, BOND = 600, 5000
+TOP_UP, WITHDRAWN = 100000, 20000
 WAIT = 60  # seconds until something that should happen counts as failed
 TTY = sys.stdout.isatty()
 
@@ -117,13 +118,15 @@ def open_channel(payer, merchant, deposit, peer_deposit):
     return channel
 
 
-def pay(payer, channel, count, amount, name):
-    """One after the other, each settled before the next is made."""
+def pay(payer, channel, count, amount, name, between=None):
+    """One after the other, each settled before the next is made. `between` is done after half of them."""
     started = time.monotonic()
     for i in range(1, count + 1):
         done = payer.post("/v1/payments", {"id": f"{name}-{i}", "channel": channel, "amount": str(amount)})
         if done["status"] != "settled":
             raise Failed(f"payment {name}-{i} is {done['status']}")
+        if between and i == count // 2:
+            between()
         if TTY or i % 250 == 0 or i == count:
             end = "\r" if TTY and i < count else "\n"
             print(f"  {i} of {count} payments, {i / (time.monotonic() - started):.0f} a second", end=end, flush=True)
@@ -149,14 +152,28 @@ def copy_database(node, to):
     target.close()
 
 
+def contribution_is(node, channel, whose, amount):
+    wait_for(f"{node.name} to see {amount}", lambda: node.show(channel)["contributions"][whose] == str(amount))
+
+
 def honest_channel(payer, merchant):
-    say("\n1. A channel: open, a thousand payments one by one, a burst, close together")
+    say("\n1. A channel: open, a thousand payments one by one, a top-up and a withdrawal in between, a burst, close together")
     channel = open_channel(payer, merchant, 1000000, 0)
-    pay(payer, channel, 1000, 100, "pay")
+
+    def top_up_and_withdraw():
+        payer.cli("channel", "deposit", channel, str(TOP_UP), "--id", "top-up")
+        merchant.cli("channel", "withdraw", channel, str(WITHDRAWN))
+
+    pay(payer, channel, 1000, 100, "pay", between=top_up_and_withdraw)
+    for node, mine, peer in ((payer, "mine", "peer"), (merchant, "peer", "mine")):
+        contribution_is(node, channel, mine, 1000000 + TOP_UP)
+        contribution_is(node, channel, peer, -WITHDRAWN)
+    rows = [("payer, topped up", 2000000 - 1000000 - TOP_UP, payer.balance()),
+            ("merchant, withdrawn", 2000000 + WITHDRAWN, merchant.balance())]
     burst(payer, channel, 5000, 500)
     payer.cli("channel", "close", channel)
     until_phase([payer, merchant], channel, "closed")
-    return 1000 * 100 + 5000
+    return 1000 * 100 + 5000, rows
 
 
 def cheated_channel(payer, merchant, folder):
@@ -200,9 +217,9 @@ def demo(folder, nodes):
         node.start()
         node.cli("dev", "faucet", "2000000")
     payer.cli("peer", "connect", f"{merchant.info['node_id']}@{merchant.info['listen']}")
-    moved = honest_channel(payer, merchant)
-    rows = [("payer, after 1", 2000000 - moved, payer.balance()),
-            ("merchant, after 1", 2000000 + moved, merchant.balance())]
+    moved, rows = honest_channel(payer, merchant)
+    rows += [("payer, after 1", 2000000 - moved, payer.balance()),
+             ("merchant, after 1", 2000000 + moved, merchant.balance())]
     moved += cheated_channel(payer, merchant, folder)
     rows += [("payer, after 2", 2000000 - moved, payer.balance()),
              ("merchant, after 2", 2000000 + moved, merchant.balance())]
