@@ -4,7 +4,7 @@
  *   garbage N    N connections with garbage: instead of each act, behind the handshake, inside of frames
  *   opens N      one connection with N requests to open a channel that are never confirmed; it stays until the
  *                input ends
- *   deaf N       one connection that sends N pings and requests and reads nothing
+ *   deaf N       one connection that sends N requests and pings and reads nothing, until it is disconnected
  */
 #include "stranger.h"
 
@@ -135,13 +135,15 @@ static int garbage(const target *t) {
 
 /* --- Openings -------------------------------------------------------------------------------------------- */
 
-static bool ask_to_open(wire *w, const target *t, wire_self *self) {
+static bool ask_to_open(wire *w, const target *t, wire_self *self, unsigned times) {
   ch_effects fx = {0};
   ch_addr payout = {{1}};
   ch_opening o = {.terms = ch_terms_default(&t->chain, &t->node, &payout, (ch_amount){.v = 1000}, (ch_amount){.v = 0})};
   randombytes_buf(&o.nonce, sizeof o.nonce);
   if (ch_open_request(&o, &self->signer, &fx) != CH_OK) return false;
-  bool ok = wire_send(w, fx.v[0].u.send.bytes, fx.v[0].u.send.len);
+  bool ok = true;
+  while (ok && times-- > 0)
+    ok = wire_send(w, fx.v[0].u.send.bytes, fx.v[0].u.send.len);
   ch_effects_clear(&fx);
   return ok;
 }
@@ -155,7 +157,7 @@ static int opens(const target *t) {
   wire_self_random(&self);
   if (!wire_dial(&w, &self, &t->node, wire_connect(t->address))) return 1;
   for (unsigned sent = 0, answered = 0; answered < t->n;) {
-    while (sent < t->n && sent < answered + 100 && ask_to_open(&w, t, &self))
+    while (sent < t->n && sent < answered + 100 && ask_to_open(&w, t, &self, 1))
       sent++;
     wire_result r = wire_receive(&w, in, &len);
     if (r == WIRE_GONE) break;
@@ -180,8 +182,8 @@ static int deaf(const target *t) {
   unsigned sent = 0;
   wire_self_random(&self);
   if (!wire_dial(&w, &self, &t->node, wire_connect(t->address))) return 1;
-  while (sent < t->n && (sent % 8 == 0 ? ask_to_open(&w, t, &self) : wire_send(&w, ping, sizeof ping)))
-    sent++;
+  while (sent < t->n && ask_to_open(&w, t, &self, 99) && wire_send(&w, ping, sizeof ping))
+    sent += 100;
   printf("sent=%u\n", sent);
   fflush(stdout);
   while (getchar() != EOF) {
