@@ -118,7 +118,7 @@ typedef struct job {
   cd_mail mail;
   ch_hash id;
   cd_reply reply;
-  ch_event_kind kind; /* 0: only look */
+  ch_event ev; /* of kind 0: only look */
   uint64_t wait_ms;
 } job;
 
@@ -146,8 +146,9 @@ static void run_job(void *self, cd_mail *mail) {
   job *j = (job *)(void *)mail;
   cd_chan *c = cd_chan_get(w, &j->id);
   ch_err err = c == NULL ? CH_ERR_UNKNOWN_CHANNEL : CH_OK;
-  if (err == CH_OK && j->kind != 0) err = cd_chan_step(w, c, &(ch_event){.kind = j->kind}, stepped, j);
-  if (err == CH_OK && j->kind != 0) return;
+  bool look = j->ev.kind == 0;
+  if (err == CH_OK && !look) err = cd_chan_step(w, c, &j->ev, stepped, j);
+  if (err == CH_OK && !look) return;
   if (err == CH_OK) {
     cd_chan_reply(w, c, CD_OK, j->reply);
   } else {
@@ -156,7 +157,7 @@ static void run_job(void *self, cd_mail *mail) {
   free(j);
 }
 
-static void post_job(cd_args *a, ch_event_kind kind, uint64_t wait_ms) {
+static void post_job(cd_args *a, const ch_event *ev, uint64_t wait_ms) {
   ch_hash id = cd_arg_channel(a, "id");
   if (a->failed) return;
   job *j = malloc(sizeof *j);
@@ -164,21 +165,22 @@ static void post_job(cd_args *a, ch_event_kind kind, uint64_t wait_ms) {
     cd_reply_err(a->reply, CH_ERR_NO_MEMORY);
     return;
   }
-  *j = (job){.mail.run = run_job, .id = id, .reply = a->reply, .kind = kind, .wait_ms = wait_ms};
+  *j = (job){.mail.run = run_job, .id = id, .reply = a->reply, .ev = *ev, .wait_ms = wait_ms};
   cd_worker_post(cd_node_owner(a->node, &id), &j->mail);
 }
 
 void cd_cmd_channel_show(cd_args *a) {
-  post_job(a, (ch_event_kind)0, 0);
+  post_job(a, &(ch_event){0}, 0);
 }
 
 void cd_cmd_channel_close(cd_args *a) {
   uint64_t wait_ms = cd_arg_number(a, "wait_ms", 0);
-  post_job(a, CH_EV_CLOSE, wait_ms);
+  post_job(a, &(ch_event){.kind = CH_EV_CLOSE}, wait_ms);
 }
 
 void cd_cmd_channel_challenge(cd_args *a) {
-  post_job(a, CH_EV_CHALLENGE, 0);
+  bool risk_bond = cd_arg_flag(a, "risk_bond");
+  post_job(a, &(ch_event){.kind = CH_EV_CHALLENGE, .u.challenge.risk_bond = risk_bond}, 0);
 }
 
 /* --- All channels -------------------------------------------------------------------------------- */

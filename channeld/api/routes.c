@@ -52,6 +52,8 @@ static const cd_field channel_deposit[] = {
     TEXT("id", CD_PATH, REQUIRED), AMOUNT("amount", REQUIRED), TEXT("deposit_id", CD_BODY), WAIT, END,
 };
 static const cd_field channel_withdraw[] = {TEXT("id", CD_PATH, REQUIRED), AMOUNT("amount", REQUIRED), WAIT, END};
+static const cd_field channel_challenge[] = {
+    TEXT("id", CD_PATH, REQUIRED), {.name = "risk_bond", .place = CD_BODY, .type = CD_FLAG}, END};
 static const cd_field channel_close[] = {TEXT("id", CD_PATH, REQUIRED), WAIT, END};
 
 static const cd_field one_of_many[] = {
@@ -95,7 +97,7 @@ const cd_route cd_routes[] = {
     {"POST", "/v1/channels/{id}/deposit", "channel.deposit", channel_deposit},
     {"POST", "/v1/channels/{id}/withdraw", "channel.withdraw", channel_withdraw},
     {"POST", "/v1/channels/{id}/close", "channel.close", channel_close},
-    {"POST", "/v1/channels/{id}/challenge", "channel.challenge", id_in_path},
+    {"POST", "/v1/channels/{id}/challenge", "channel.challenge", channel_challenge},
     {"GET", "/v1/payments", "payment.list", payment_list},
     {"POST", "/v1/payments", "payment.create", payment_create},
     {"GET", "/v1/payments/{id}", "payment.show", id_in_path},

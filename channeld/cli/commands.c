@@ -53,6 +53,12 @@ static const cli_arg channel_withdraw[] = {
     WAIT("how long to wait until it is final (default 0)"),
     END,
 };
+static const cli_arg channel_challenge[] = {
+    CHANNEL,
+    {"risk_bond", "--risk-bond", NULL, CLI_SWITCH, false,
+     "for a frozen channel: challenge though its state may be old, which can cost the bond", NULL},
+    END,
+};
 static const cli_arg channel_close[] = {CHANNEL, WAIT("how long to wait for the end (default 0)"), END};
 static const cli_arg pay[] = {
     {"target", "CHANNEL|NODEID", NULL, CLI_TARGET, true, "which channel, or whom", "batch"},
@@ -276,7 +282,7 @@ const cli_command cli_commands[] = {
     {"channel", "close --all", "leave all channels, each together with its peer", "POST", "/v1/channels/close", none,
      &closing_view, NULL, "They are under way; `channel-cli channel list` tells how far they are."},
     {"channel", "challenge", "leave alone, if the peer does not answer", "POST", "/v1/channels/{id}/challenge",
-     channel_show, &channel_view, NULL, SHOW_MORE},
+     channel_challenge, &channel_view, NULL, SHOW_MORE},
     {"pay", NULL, "pay through a channel", "POST", "/v1/payments", pay, &paid_view, NULL,
      "It is accepted, but not settled yet; `channel-cli payment show ID` tells."},
     {"payment", "list", "payments made and received", "GET", "/v1/payments", payment_list, &payments_view, NULL, NULL},

@@ -132,12 +132,36 @@ def restored():
         assert channel in show("--dir", a.dir)
         a.start()
         until("the deposits to be seen", lambda: a.show(channel)["contributions"] == {"mine": "100000", "peer": "50000"})
+        status, answer = a.request("POST", f"/v1/channels/{channel}/challenge")
+        assert (status, answer["code"]) == (409, "channel_frozen"), answer
         until("the peer to be connected", lambda: a.get("/v1/peers")["peers"][0]["connected"])
         shown = a.show(channel)
         assert shown["frozen"] and shown["waits_for"]["code"] == "operator", shown
         assert a.balance() == 900000  # nothing is deposited again
         b.post(f"/v1/channels/{channel}/challenge")
         until("the challenge", lambda: a.show(channel)["phase"] == "disputed")
+        b.post("/v1/dev/warp", {"seconds": 100000})
+        for node in (a, b):
+            node.until_phase(channel, "closed")
+        assert (a.balance(), b.balance()) == (999000, 1001000)
+
+
+def leaves_by_its_own_word():
+    """A restored node whose peer is gone: it may challenge, at the risk of the bond, and the newer state still wins."""
+    with World() as world:
+        a, b = two_nodes(world)
+        channel = open_channel(a, b, 100000, 50000)
+        a.post("/v1/payments", {"id": "p", "channel": channel, "amount": "1000"})
+        a.kill()
+        copy = os.path.join(world.folder, "copy")
+        shutil.copy(backup(a), copy)
+        os.rename(a.dir, os.path.join(world.folder, "lost"))
+        done = channeld("init", "--dir", a.dir, "--words", "--no-passphrase", "--backup", copy, text=LEGAL)
+        assert done.returncode == 0, done.stderr
+        a.start()
+        until("the chain to be seen", lambda: a.show(channel)["contributions"]["mine"] == "100000")
+        a.post(f"/v1/channels/{channel}/challenge", {"risk_bond": True})
+        until("the refutation", lambda: "refuted" in str(b.get(f"/v1/channels/{channel}/history")))
         b.post("/v1/dev/warp", {"seconds": 100000})
         for node in (a, b):
             node.until_phase(channel, "closed")
@@ -163,4 +187,4 @@ def refused_where_there_is_a_database():
 
 
 sys.exit(run("backup", (listed, nothing_opens_without_it, kept_over_restarts, restored,
-                        refused_where_there_is_a_database)))
+                        leaves_by_its_own_word, refused_where_there_is_a_database)))
