@@ -100,7 +100,8 @@ class Party(Node):
         """The shim, while it has something to do: a life that nothing ends goes on under the first point's count."""
         env = dict(os.environ)
         if self.plan or not self.killed:
-            env.update(LD_PRELOAD=SHIM, CRASH_DIR=self.dir, CRASH_COUNTS=self.counts_file)
+            asan = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"  # the shim comes first
+            env.update(ASAN_OPTIONS=asan.lstrip(":"), LD_PRELOAD=SHIM, CRASH_DIR=self.dir, CRASH_COUNTS=self.counts_file)
         if self.plan:
             env["CRASH_AT"] = self.plan[0]
         return {"env": env}
