@@ -1,6 +1,6 @@
-"""Hostile connections between real daemons: a man in the middle (tests/hostile) cuts, drops, repeats, swaps, replays and
-damages each type of message. Afterwards the channel lives, every payment is settled once on both sides, a channel with
-another peer has gone on all the time, and no invariant was broken."""
+"""Hostile connections between real daemons: a man in the middle (tests/hostile) cuts, drops, repeats, swaps, replays
+and damages each type of message. Afterwards the channel lives, every payment is settled once on both sides, a channel
+with another peer has gone on all the time, and no invariant was broken."""
 import itertools
 import os
 import queue
@@ -173,7 +173,7 @@ def every_keep_alive_and_error():
     """Pings, pongs and errors change nothing, however they come."""
     with World() as world, Pair(world) as pair:
         for number, (action, side) in enumerate(itertools.product(ALL, "ab")):
-            for kind, message in (("pong", "0012"), ("error", "00ca")):  # an unknown even type is answered with an error
+            for kind, message in (("pong", "0012"), ("error", "00ca")):  # an unknown even type is an error
                 attempt(pair, [f"{action} {side} {kind}:1{arg_of(action, number)}"],
                         lambda: pair.middle.say(f"send {side} {message}"))
         pair.account()
@@ -251,8 +251,8 @@ def every_lie_in_reestablish():
 
 
 def two_memories():
-    """Another digest under the same version, and a process that seems to run twice: one channel is frozen and says why, the
-    others live."""
+    """Another digest under the same version, and a process that seems to run twice: one channel is frozen and says
+    why, the others live."""
     for field, offset in FREEZES.items():
         with World() as world, Pair(world) as pair:
             a, b = pair.a, pair.b
@@ -268,7 +268,8 @@ def two_memories():
             for _ in range(2):
                 pair.middle.say("cut")
                 pair.middle.connect()
-                until("both channels to have met", lambda: frozen() or all(b.show(c)["synced"] for c in (pair.channel, other)))
+                until("both channels to have met",
+                      lambda: frozen() or all(b.show(c)["synced"] for c in (pair.channel, other)))
             found = until(f"a freeze for another {field}", frozen)
             assert len(found) == 1, found
             assert b.show(found[0])["freeze_reason"], b.show(found[0])

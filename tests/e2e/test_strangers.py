@@ -118,7 +118,7 @@ def garbage_at_every_point():
 
 
 def requests_that_are_never_confirmed():
-    """So many at a time for each stranger, in time they expire, and one that is honest can open a channel all the while."""
+    """So many at a time for each stranger; in time they expire, and one that is honest can open a channel meanwhile."""
     with World() as world:
         with Served(world, "--max-pending-opens", "16", "--max-channels", "1000") as served:
             attacks = [stranger("opens", served.b, 3000) for _ in range(2)]
