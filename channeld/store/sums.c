@@ -213,7 +213,8 @@ static int open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int
   f->base = (sqlite3_file *)(void *)(f + 1);
   memset(f->base, 0, (size_t)s->base->szOsFile);
   int rc = s->base->xOpen(s->base, name, f->base, flags, out_flags);
-  if (f->base->pMethods) f->file.pMethods = &METHODS; /* then SQLite closes it, whatever rc is */
+  if (!f->base->pMethods) return rc != SQLITE_OK ? rc : SQLITE_CANTOPEN;
+  f->file.pMethods = &METHODS; /* SQLite closes it, whatever rc is */
   if (rc != SQLITE_OK) return rc;
   f->page = (uint8_t *)malloc(MAX_PAGE);
   return f->page ? look(f) : SQLITE_NOMEM;
