@@ -186,9 +186,10 @@ static bool withdrawn(cd_worker *w, cd_chan *c, const cd_chan_wait *wait) {
   if (same && info.withdrawals > wait->withdrawals) {
     cd_chan_reply(w, c, CD_OK, wait->reply);
   } else {
-    cd_reply_fail(wait->reply, CD_CONFLICT, "not_withdrawn",
-                  "`channel history` has the cause; the money is in your balance, or was paid out with the ending.",
-                  "The withdrawal expired, was refused, or the channel ended first.");
+    cd_reply_fail(
+        wait->reply, CD_CONFLICT, "not_withdrawn",
+        "`channel history` has the cause. The money is in your balance, to try again, or was paid out at the end.",
+        "The withdrawal expired, was refused, or the channel ended first.");
   }
   return true;
 }

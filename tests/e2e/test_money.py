@@ -125,6 +125,7 @@ def withdraw_while_paying():
         with Paying(a, channel, "a") as there:
             shown = withdraw(b, channel, 3000)
             assert shown["contributions"]["mine"] == "2000" and shown["balance"]["reserved"]["mine"] == "0", shown
+            until_sees(a, channel, 100000, 2000)  # one at a time: the payer must see it ended, too
             withdraw(a, channel, 40000)
         until_sees(a, channel, 60000, 2000)
         assert (a.balance(), b.balance()) == (1000000 - 60000, 1000000 - 2000)

@@ -29,10 +29,16 @@ static int teardown(void **state) {
   return 0;
 }
 
+static ch_hash the_nonce(void) {
+  ch_hash nonce;
+  memset(&nonce, 7, sizeof nonce);
+  return nonce;
+}
+
 static ch_err deposit(duo *d, int s, uint64_t amount) {
   ch_event ev = {.kind = CH_EV_DEPOSIT};
   ev.u.deposit.amount = ch_amount_of(amount);
-  memset(&ev.u.deposit.nonce, 7, sizeof(ch_hash));
+  ev.u.deposit.nonce = the_nonce();
   return duo_step(d, s, &ev);
 }
 
@@ -40,6 +46,10 @@ static ch_err deposit(duo *d, int s, uint64_t amount) {
 static void fund_next(duo *d, int s) {
   assert_int_equal(deposit(d, s, 300), CH_OK);
   assert_int_equal(duo_wish(d, s, CH_TX_DEPOSIT)->u.deposit.epoch, 1);
+  const ch_hash id = duo_info(d, s).id, nonce = the_nonce();
+  ch_hash key;
+  ch_deposit_key(&key, &id, &nonce); /* of no epoch: asked for again in another one it is the same wish */
+  assert_memory_equal(&key, &duo_find(d, s, CH_FX_TX)->u.tx.key, sizeof key);
   duo_mine(d, s);
   d->final = d->head;
 }

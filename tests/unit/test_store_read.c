@@ -330,6 +330,13 @@ static void test_txs(void **state) {
   v = all_txs(f, false);
   assert_int_equal(v.n, 2);
   assert_string_equal(v.row[0].error, "reverted");
+  calls one = {0}, none = {0};
+  const ch_hash unknown = {{0x77}};
+  assert_int_equal(f->s.ops->tx(f->s.ctx, &sent->key, see_tx, &one), CH_OK);
+  assert_int_equal(one.n, 1);
+  assert_memory_equal(&one.row[0].key, &sent->key, sizeof unknown);
+  assert_int_equal(f->s.ops->tx(f->s.ctx, &unknown, see_tx, &none), CH_OK);
+  assert_int_equal(none.n, 0);
   commit_tx(f, 1, 22); /* a failed one is wanted anew */
   v = all_txs(f, true);
   assert_int_equal(v.n, 2);
