@@ -209,17 +209,23 @@ def every_message_of_an_opening():
         pair.account()
 
 
+def paid_channels(a, b, n):
+    """Many channels at once, in each of which `a` has put 1000 and paid 100."""
+    channels = [a.post("/v1/channels", {"peer": b.id, "deposit": "1000"})["id"] for _ in range(n)]
+    for channel in channels:
+        for node in (a, b):
+            until("the deposit", lambda: node.show(channel)["phase"] == "open" and node.show(channel)["synced"])
+        done = a.post("/v1/payments", {"id": channel[2:], "channel": channel, "amount": "100", "wait_ms": 20000})
+        assert done["status"] == "settled", done
+    return channels
+
+
 def every_close():
     """Leaving together ends with the same money on the chain, however the two signatures come."""
     with World() as world, Pair(world) as pair:
         a, b = pair.a, pair.b
         cases = list(itertools.product(ALL, "ab"))
-        channels = [a.post("/v1/channels", {"peer": b.id, "deposit": "1000"})["id"] for _ in cases]
-        for channel in channels:
-            for node in (a, b):
-                until("the deposit", lambda: node.show(channel)["phase"] == "open" and node.show(channel)["synced"])
-            done = a.post("/v1/payments", {"id": channel[2:], "channel": channel, "amount": "100", "wait_ms": 20000})
-            assert done["status"] == "settled", done
+        channels = paid_channels(a, b, len(cases))
         for number, ((action, side), channel) in enumerate(zip(cases, channels)):
             node = (a, b)[number // 2 % 2]
             attempt(pair, [f"{action} {side} close:1{arg_of(action, number)}"],
@@ -230,6 +236,32 @@ def every_close():
             assert a.show(channel)["ended"]["paid"] == {"mine": "900", "peer": "100"}
         assert a.balance() == 10**9 - 10**6 - 100 * len(channels)
         assert b.balance() == 10**9 - 10**6 + 100 * len(channels)
+        pair.account()
+
+
+def every_withdrawal():
+    """The money comes out once, however the two signatures come, and the channel goes on."""
+    with World() as world, Pair(world) as pair:
+        a, b = pair.a, pair.b
+        cases = list(itertools.product(ALL, "ab"))
+        channels = paid_channels(a, b, len(cases))
+        for number, ((action, side), channel) in enumerate(zip(cases, channels)):
+            node = (a, b)[number // 2 % 2]
+            attempt(pair, [f"{action} {side} withdraw:1{arg_of(action, number)}"],
+                    lambda: node.post(f"/v1/channels/{channel}/withdraw", {"amount": "50", "wait_ms": 0}))
+        for number, (case, channel) in enumerate(zip(cases, channels)):
+            left = ("850", "100") if number // 2 % 2 == 0 else ("900", "50")
+
+            def withdrawn():
+                balance = a.show(channel)["balance"]
+                return (balance["mine"], balance["peer"]) == left
+
+            until(f"{case}: the withdrawal", withdrawn)
+            body = {"id": f"w{channel[2:60]}", "channel": channel, "amount": "1", "wait_ms": 20000}
+            done = a.post("/v1/payments", body)
+            assert done["status"] == "settled", done
+        assert a.balance() == 10**9 - 10**6 - (1000 - 25) * len(channels)
+        assert b.balance() == 10**9 - 10**6 + 25 * len(channels)
         pair.account()
 
 
@@ -319,5 +351,5 @@ def one_that_does_not_read():
 
 
 sys.exit(run("hostile", (every_update, every_message_of_a_new_connection, every_keep_alive_and_error,
-                         every_message_of_an_opening, every_close, every_lie_in_reestablish, two_memories,
-                         messages_of_nobody, one_that_does_not_read)))
+                         every_message_of_an_opening, every_close, every_withdrawal, every_lie_in_reestablish,
+                         two_memories, messages_of_nobody, one_that_does_not_read)))
