@@ -104,7 +104,8 @@ class Model:
             for node in w.both:
                 batch = [{"id": f"{node.name}-many-{i}", "channel": second, "amount": "1"} for i in range(BATCH)]
                 node.post("/v1/payments", {"payments": batch, "wait_ms": 20000})
-            w.insist("the balance", lambda: w.a.show(second)["synced"] and len(w.a.payments(direction="in")) == BATCH + 3)
+            w.insist("a to be in step", lambda: w.a.show(second)["synced"])
+            w.insist("b's payments", lambda: len(w.a.payments(direction="in")) == BATCH + 3)
             w.each(w.a.stop, w.b.stop)
             shutil.copytree(w.a.dir, os.path.join(self.folder, "a"))
             shutil.copy(w.a.chain, os.path.join(self.folder, "chain"))
@@ -185,7 +186,8 @@ def main(argv):
         if not isinstance(reference, dict) or outcome(model, model.data, reference) != "correct":
             print(f"not ok pages: the whole database: {str(reference)[:500]}\n1..1")
             return 1
-        cases = [tuple(at.split(":")) for at in args.at or ()] or [(k, name) for k in range(1, model.pages + 1) for name in DAMAGES]
+        cases = [tuple(at.split(":")) for at in args.at or ()]
+        cases = cases or [(k, name) for k in range(1, model.pages + 1) for name in DAMAGES]
         results = {}
 
         def one(case):

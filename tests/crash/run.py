@@ -3,8 +3,8 @@
   run.py                     each point of each script, on each side; then both sides at once and the same side twice
   run.py --seconds S         a sample of that within S seconds
   run.py --at SCRIPT:SIDE=KIND:N:before[+KIND:N:after],...     one run, as failures print it
-CRASH_SEED repeats a sample. A point is a kind and its number within that side's run (shim.c). Threads make runs differ a
-little: one in which the planned point did not come is repeated, and counts as tested only if the kill happened."""
+CRASH_SEED repeats a sample. A point is a kind and its number within that side's run (shim.c). Threads make runs differ
+a little: one in which the planned point did not come is repeated, and counts as tested only if the kill happened."""
 import argparse
 import collections
 import concurrent.futures
@@ -96,7 +96,8 @@ def double_cases(rng, script, singles, count):
     for _ in range(count):
         yield Case(script, tuple((side, (rng.choice(points),)) for side, points in sides.items()))
         side = rng.choice("ab")
-        again = f"{rng.choice(['write', 'sync', 'commit', 'unlink'])}:{rng.randint(1, 12)}:{rng.choice(['before', 'after'])}"
+        kind, when = rng.choice(("write", "sync", "commit", "unlink")), rng.choice(("before", "after"))
+        again = f"{kind}:{rng.randint(1, 12)}:{when}"
         yield Case(script, ((side, (rng.choice(sides[side]), again)),))
 
 

@@ -1,11 +1,13 @@
 /* shim.c - a preload that numbers the crash points of one process and ends it with SIGKILL at one of them.
  *
  *   CRASH_DIR     the data directory: what happens to other files is no point
+ *   CRASH_CHAIN   the embedded chain's file
  *   CRASH_COUNTS  a file of CRASH_KINDS numbers of 8 bytes, in the order of `kinds`: the points so far, over all
  *                 processes of a run; it outlives them
  *   CRASH_AT      "KIND:N:before" or "KIND:N:after": where to end; without it nothing is done but counting
  *
- * Points: each transaction that changes rows ("commit", the COMMIT itself), each call that changes a file
+ * Points: each transaction that changes rows ("commit", the COMMIT itself) or the chain ("chain"), each call that
+ * changes a file
  * ("write", "sync", "truncate", "rename", "unlink"), each piece of an answer to a command of the API ("http") and each
  * message to a peer ("send"). Questions (GET) and what only moves a chain made for tests (/v1/dev) are no commands: how
  * often a script asks is a matter of time, and would drown the numbers. */
@@ -26,15 +28,15 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-typedef enum kind { COMMIT, WRITE, SYNC, TRUNCATE, RENAME, UNLINK, SEND, HTTP, CRASH_KINDS } kind;
+typedef enum kind { COMMIT, CHAIN, WRITE, SYNC, TRUNCATE, RENAME, UNLINK, SEND, HTTP, CRASH_KINDS } kind;
 
-static const char *const kinds[CRASH_KINDS] = {"commit", "write",  "sync", "truncate",
-                                               "rename", "unlink", "send", "http"};
+static const char *const kinds[CRASH_KINDS] = {"commit", "chain",  "write", "sync", "truncate",
+                                               "rename", "unlink", "send",  "http"};
 
 #define FDS 4096
 
 static struct {
-  char dir[PATH_MAX];
+  char dir[PATH_MAX], chain[PATH_MAX];
   size_t dir_len;
   _Atomic uint64_t *counts; /* NULL: off */
   bool armed, after;
@@ -67,6 +69,8 @@ __attribute__((constructor)) static void set_up(void) {
   if (fd < 0) return;
   void *page = mmap(NULL, CRASH_KINDS * sizeof *shim.counts, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   close(fd);
+  const char *chain = getenv("CRASH_CHAIN");
+  snprintf(shim.chain, sizeof shim.chain, "%s", chain ? chain : "");
   arm(getenv("CRASH_AT"));
   if (page != MAP_FAILED) shim.counts = (_Atomic uint64_t *)page;
 }
@@ -187,16 +191,26 @@ ssize_t recv(int fd, void *buffer, size_t size, int flags) {
 
 /* --- Commits -------------------------------------------------------------------------------------- */
 
-/* A transaction that changes nothing is a fence, no point. */
-static bool is_commit(sqlite3_stmt *stmt) {
-  static _Atomic int64_t changes;
+/* COMMIT or CHAIN; CRASH_KINDS for anything else, a transaction that changes nothing included. */
+static kind kind_of(sqlite3_stmt *stmt) {
+  static _Atomic int64_t changes[2];
   const char *sql = sqlite3_sql(stmt);
-  if (!shim.counts || !sql || strncmp(sql, "COMMIT", 6) != 0) return false;
+  if (!shim.counts || !sql || strncmp(sql, "COMMIT", 6) != 0) return CRASH_KINDS;
   sqlite3 *db = sqlite3_db_handle(stmt);
   const char *file = sqlite3_db_filename(db, "main");
-  if (!file || !in_dir(file)) return false;
+  bool chain = file && strcmp(file, shim.chain) == 0;
+  if (!file || (!chain && !in_dir(file))) return CRASH_KINDS;
   int64_t now = sqlite3_total_changes64(db);
-  return atomic_exchange(&changes, now) != now;
+  if (atomic_exchange(&changes[chain], now) == now) return CRASH_KINDS;
+  return chain ? CHAIN : COMMIT;
 }
 
-POINT(int, sqlite3_step, is_commit(stmt), COMMIT, (sqlite3_stmt * stmt), (stmt))
+int sqlite3_step(sqlite3_stmt *stmt) {
+  static __typeof__(&sqlite3_step) real;
+  if (!real) real = REAL(sqlite3_step);
+  kind k = kind_of(stmt);
+  uint64_t number = k == CRASH_KINDS ? 0 : enter(true, k);
+  int result = real(stmt);
+  leave(number, k);
+  return result;
+}

@@ -1,8 +1,8 @@
 """Two real daemons that may be killed at a crash point, and a script that goes on as a patient client would.
 
-A party runs under the preload shim.c, which ends it with SIGKILL at the planned point. A guard brings whoever was killed
-back, without the shim unless another point is planned. The script repeats a request only if no answer came: what was
-answered must hold."""
+A party runs under the preload shim.c, which ends it with SIGKILL at the planned point. A guard brings whoever was
+killed back, without the shim unless another point is planned. The script repeats a request only if no answer came: what
+was answered must hold."""
 import http.client
 import json
 import os
@@ -23,7 +23,7 @@ from daemon import BUILD, CHANNELD, Node, Refused  # noqa: E402
 
 SHIM = os.path.join(BUILD, "tests", "libcrash_shim.so")
 CHEAT = os.path.join(BUILD, "tests", "cheat")
-KINDS = ("commit", "write", "sync", "truncate", "rename", "unlink", "send", "http")  # as in shim.c
+KINDS = ("commit", "chain", "write", "sync", "truncate", "rename", "unlink", "send", "http")  # as in shim.c
 PERIOD, FUNDS, BOND = 60, 1000, 20
 WAIT = float(os.environ.get("CRASH_WAIT", "30"))  # seconds until something that should happen counts as failed
 GONE = (OSError, http.client.HTTPException, json.JSONDecodeError)  # no answer, as the daemon was killed
@@ -42,7 +42,7 @@ class Ended(Broken):
 
 
 def memory_folder():
-    """Where worlds live: SIGKILL loses nothing that was written, so memory is as good as a disk, and many times faster."""
+    """Where worlds live: SIGKILL loses nothing that was written, so memory is as good as a disk, and faster."""
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
@@ -84,7 +84,8 @@ class Party(Node):
 
     def __init__(self, world, name, plan):  # not Node's: the data directory is a copy
         self.world, self.name, self.plan, self.process = world, name, list(plan), None
-        self.flags = ["--challenge-period", str(PERIOD), "--bond", str(BOND), "--max-deposit", str(FUNDS), "--workers", "2"]
+        self.flags = ["--challenge-period", str(PERIOD), "--bond", str(BOND), "--max-deposit", str(FUNDS),
+                      "--workers", "2"]
         self.dir, self.log = os.path.join(world.folder, name), os.path.join(world.folder, name + ".log")
         self.chain, self.listen = os.path.join(world.folder, "chain"), f"127.0.0.1:{world.templates.ports.take()}"
         self.counts_file = os.path.join(world.folder, name + ".counts")
@@ -101,7 +102,8 @@ class Party(Node):
         env = dict(os.environ)
         if self.plan or not self.killed:
             asan = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"  # the shim comes first
-            env.update(ASAN_OPTIONS=asan.lstrip(":"), LD_PRELOAD=SHIM, CRASH_DIR=self.dir, CRASH_COUNTS=self.counts_file)
+            env.update(ASAN_OPTIONS=asan.lstrip(":"), LD_PRELOAD=SHIM, CRASH_DIR=self.dir,
+                       CRASH_CHAIN=os.path.realpath(self.chain), CRASH_COUNTS=self.counts_file)
         if self.plan:
             env["CRASH_AT"] = self.plan[0]
         return {"env": env}
