@@ -14,7 +14,7 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
-#define FILES 4 /* database, log, rollback journal */
+#define FILES 8 /* two databases, their logs and journals */
 
 /* SYNC_DIR: the folder was flushed, so that what was deleted stays deleted. */
 typedef enum change_kind { WRITE, TRUNCATE, SYNC, DELETE, SYNC_DIR } change_kind;
@@ -337,9 +337,10 @@ static void restore_file(const char *folder, unsigned file, size_t at, unsigned 
 }
 
 void powercut_restore(const char *folder, size_t at, unsigned seed) {
-  char shm[PATH_MAX];
-  snprintf(shm, sizeof shm, "%s/%s-shm", folder, cut.names[0]);
-  unlink(shm);
-  for (unsigned file = 0; file < FILES; file++)
-    if (cut.names[file][0] != '\0') restore_file(folder, file, at, seed);
+  for (unsigned file = 0; file < FILES && cut.names[file][0] != '\0'; file++) {
+    char shm[PATH_MAX]; /* memory that processes shared: gone with them */
+    snprintf(shm, sizeof shm, "%s/%s-shm", folder, cut.names[file]);
+    unlink(shm);
+    restore_file(folder, file, at, seed);
+  }
 }

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "powercut.h"
+#include "store/schema.h"
 #include "store/sqlite.h"
 #include "tempdir.h"
 #include "units.h"
@@ -20,12 +21,16 @@
 static units_log made; /* since powercut_begin */
 static unsigned cuts;
 
-static cd_store open_store(const tempdir *dir) {
+static cd_store open_named(const tempdir *dir, const char *name) {
   char path[PATH_MAX], why[400];
-  cd_store_config cfg = {.path = tempdir_file(path, dir, "db"), .vfs = "powercut", .shards = 4, .group = 4};
+  cd_store_config cfg = {.path = tempdir_file(path, dir, name), .vfs = "powercut", .shards = 4, .group = 4};
   cd_store s;
   if (cd_store_sqlite_open(&s, &cfg, why, sizeof why) != CH_OK) fail_msg("%s", why);
   return s;
+}
+
+static cd_store open_store(const tempdir *dir) {
+  return open_named(dir, "db");
 }
 
 static void close_store(cd_store *s) {
@@ -103,9 +108,9 @@ static uint64_t last_of_record(const cd_store *s) {
   return tag;
 }
 
-static void check_cut(const tempdir *dir, size_t at, unsigned seed) {
+static void check_cut(const tempdir *dir, const char *name, size_t at, unsigned seed) {
   powercut_restore(dir->path, at, seed);
-  cd_store s = open_store(dir);
+  cd_store s = open_named(dir, name);
   cd_payment_filter all = {.limit = 1000};
   ch_hash id = units_channel(1);
   uint64_t payments = 0, events = 0, last = last_of_record(&s);
@@ -140,7 +145,7 @@ static void test_at_every_change(void **state) {
   assert_true(powercut_changes() > 100);
   for (size_t at = 0; at < powercut_changes(); at++)
     for (unsigned seed = 0; seed < VARIANTS; seed++)
-      check_cut(&after, at, (unsigned)(seed < 2 ? seed : at * VARIANTS + seed));
+      check_cut(&after, "db", at, (unsigned)(seed < 2 ? seed : at * VARIANTS + seed));
   tempdir_remove(&dir);
   tempdir_remove(&after);
 }
@@ -170,9 +175,69 @@ static void test_while_the_log_is_copied(void **state) {
   powercut_end();
   for (size_t at = copied > 60 ? copied - 60 : 0; at < powercut_changes() && at < copied + 60; at += 3)
     for (unsigned seed = 0; seed < 4; seed++)
-      check_cut(&after, at, (unsigned)(seed < 2 ? seed : at * VARIANTS + seed));
+      check_cut(&after, "db", at, (unsigned)(seed < 2 ? seed : at * VARIANTS + seed));
   tempdir_remove(&dir);
   tempdir_remove(&after);
+}
+
+static void execute(sqlite3 *db, const char *sql) {
+  if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK) fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+}
+
+static sqlite3 *open_raw(const tempdir *dir, const char *name) {
+  char path[PATH_MAX];
+  sqlite3 *db;
+  int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  assert_int_equal(sqlite3_open_v2(tempdir_file(path, dir, name), &db, flags, "powercut"), SQLITE_OK);
+  return db;
+}
+
+/* The content of "db" as a database of the first form, whose pages have no room for checksums. */
+static void make_old(const tempdir *dir) {
+  char sql[PATH_MAX + 32], path[PATH_MAX], why[200];
+  sqlite3 *old = open_raw(dir, "old");
+  execute(old, "PRAGMA journal_mode = WAL");
+  assert_int_equal(cd_schema_migrate(old, 1, why, sizeof why), CH_OK);
+  snprintf(sql, sizeof sql, "ATTACH '%s' AS new", tempdir_file(path, dir, "db"));
+  execute(old, sql);
+  execute(old, "INSERT INTO channel SELECT * FROM new.channel; INSERT INTO payment SELECT * FROM new.payment;"
+               "INSERT INTO history SELECT * FROM new.history; DETACH new");
+  assert_int_equal(sqlite3_close(old), SQLITE_OK);
+}
+
+/* As another program leaves it: pages with room, but without checksums. */
+static void make_partly(const tempdir *dir) {
+  sqlite3 *db = open_raw(dir, "db");
+  execute(db, "VACUUM");
+  assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+/* A database without checksums, or with some, is given them: all of it is written anew. */
+static void test_while_checksums_are_made(void **state) {
+  (void)state;
+  static const char *const names[] = {"old", "db"};
+  for (int i = 0; i < 2; i++) {
+    tempdir dir, after;
+    uint64_t tag = 0;
+    tempdir_make(&dir);
+    tempdir_make(&after);
+    begin();
+    cd_store s = open_store(&dir);
+    give_some(&s, &tag, 40, 9000);
+    close_store(&s);
+    i == 0 ? make_old(&dir) : make_partly(&dir);
+    size_t from = powercut_changes();
+    s = open_named(&dir, names[i]);
+    give_some(&s, &tag, 45, 200);
+    close_store(&s);
+    powercut_end();
+    assert_true(powercut_changes() > from + 20);
+    for (size_t at = from; at < powercut_changes(); at++)
+      for (unsigned seed = 0; seed < VARIANTS; seed++)
+        check_cut(&after, names[i], at, (unsigned)(seed < 2 ? seed : at * VARIANTS + seed));
+    tempdir_remove(&dir);
+    tempdir_remove(&after);
+  }
 }
 
 int main(void) {
@@ -180,6 +245,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_at_every_change),
       cmocka_unit_test(test_while_the_log_is_copied),
+      cmocka_unit_test(test_while_checksums_are_made),
   };
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
   printf("# %u power cuts\n", cuts);
