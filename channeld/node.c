@@ -116,14 +116,18 @@ static ch_err load(cd_node *n) {
   return err == CH_OK ? n->store.ops->peers(n->store.ctx, want_peer, &n->workers[0]) : err;
 }
 
-/* Channels that have ended are looked at no more. */
+/* A channel that has ended may be opened again by either side's deposit, unless its salt is public. */
+static bool is_over(const ch_info *i) {
+  return i->phase == CH_PHASE_ABANDONED || (i->phase == CH_PHASE_CLOSED && i->revealed);
+}
+
 static void watch_all(cd_node *n) {
   for (unsigned k = 0; k < n->n_workers; k++) {
     size_t i = 0;
     for (const cd_chan *c; (c = cd_table_next(&n->workers[k].channels, &i)) != NULL;) {
       ch_info info;
       cd_chan_info(&n->workers[k], c, &info);
-      if (info.phase != CH_PHASE_CLOSED && info.phase != CH_PHASE_ABANDONED) n->l1.ops->watch(n->l1.ctx, &c->id);
+      if (!is_over(&info)) n->l1.ops->watch(n->l1.ctx, &c->id);
     }
   }
 }

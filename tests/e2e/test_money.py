@@ -274,6 +274,27 @@ def fund_both():
         assert (a.balance(), b.balance()) == (1000, 0)
 
 
+def open_again_after_a_restart():
+    """Whoever starts with a closed channel sees that it is opened again, by the peer or by a deposit of his own."""
+    with World() as world:
+        a, b = pair(world)
+        channel = open_channel(a, b, 1000)
+        close(a, b, channel)
+        b.stop()
+        b.start()
+        until("both in step", lambda: a.show(channel)["connected"])
+        deposit(a, channel, 50)
+        b.until_phase(channel, "open")
+        until("both in step", lambda: a.show(channel)["synced"])
+        pay(a, channel, "first", 50)
+        close(b, a, channel)
+        b.post(f"/v1/channels/{channel}/deposit", {"amount": "70"})
+        b.kill()
+        b.start()
+        b.until_phase(channel, "open")
+        a.until_phase(channel, "open")
+
+
 def open_again():
     """After a cooperative close, by either side's deposit: the same id, the next epoch, nothing of the old one."""
     with World() as world:
@@ -356,4 +377,4 @@ def many_at_once():
 
 sys.exit(run("money", (top_up_by_either_side, deposit_once, withdraw_while_paying, withdraw_what_was_received,
                        withdraw_too_much, withdraw_while_peer_is_away, withdrawal_expires, fund_both, open_again,
-                       not_after_a_challenge, close_all, many_at_once)))
+                       open_again_after_a_restart, not_after_a_challenge, close_all, many_at_once)))
