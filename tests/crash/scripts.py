@@ -86,6 +86,43 @@ def pay_both(w, channel, name, count):
     w.each(lambda: burst(w.a), lambda: burst(w.b))
 
 
+def top_up(w, node, channel, name, amount):
+    """Once, by its id: repeated without fear. Also how a closed channel is opened again."""
+    body = {"amount": str(amount), "deposit_id": name, "wait_ms": 0}
+    w.command(node, f"/v1/channels/{channel}/deposit", body)
+
+
+def until_contributions(w, channel, a, b):
+    for node, want in ((w.a, {"mine": str(a), "peer": str(b)}), (w.b, {"mine": str(b), "peer": str(a)})):
+        w.insist(f"{node.name} to see {want}", lambda: node.show(channel)["contributions"] == want or w.mine())
+        w.insist(f"{node.name} to be in step", lambda: node.show(channel)["synced"])
+
+
+def withdraw(w, node, channel, amount):
+    """A withdrawal has no id: after a request without an answer, what is set aside or gone tells whether it was taken.
+    An answer is a promise."""
+    before = int(w.insist("the channel", lambda: node.show(channel))["contributions"]["mine"])
+    answered = False
+
+    def done():
+        nonlocal answered
+        shown = node.show(channel)
+        if int(shown["contributions"]["mine"]) == before - amount and shown["balance"]["reserved"]["mine"] == "0":
+            return True
+        under_way = shown["balance"]["reserved"]["mine"] != "0" or shown["waits_for"]["code"].startswith("withdraw")
+        if answered or under_way or shown["queued"] or shown["outstanding"] or not shown["synced"]:
+            w.mine()
+            return False
+        try:
+            node.post(f"/v1/channels/{channel}/withdraw", {"amount": str(amount), "wait_ms": 0})
+            answered = True
+        except Refused as error:
+            if error.code != "withdrawal_under_way":
+                raise
+        return False
+    w.insist(f"{node.name}'s withdrawal", done)
+
+
 def restart(w):
     """In between another program copies the databases: their pages are given checksums anew at the start."""
     w.each(w.a.stop, w.b.stop)
@@ -177,6 +214,25 @@ def life(w):
     finish(w, channel)
 
 
+def money(w):
+    """Top-ups of both sides and withdrawals of both while payments go on; a close; opened again by a deposit."""
+    begin(w)
+    channel = open_channel(w)
+    w.each(lambda: pay(w, w.a, channel, "first", 20), lambda: pay(w, w.b, channel, "first", 10),
+           lambda: top_up(w, w.a, channel, "more-a", 50), lambda: top_up(w, w.b, channel, "more-b", 40))
+    until_contributions(w, channel, MAX["a"] + 50, MAX["b"] + 40)
+    w.each(lambda: withdraw(w, w.a, channel, 250), lambda: pay_both(w, channel, "second", 2))
+    until_contributions(w, channel, MAX["a"] - 200, MAX["b"] + 40)
+    withdraw(w, w.b, channel, 100)
+    until_contributions(w, channel, MAX["a"] - 200, MAX["b"] - 60)
+    close(w, channel)
+    top_up(w, w.b, channel, "again", 70)
+    until_contributions(w, channel, 0, 70)
+    pay(w, w.b, channel, "third", 30)
+    close(w, channel)
+    finish(w, channel)
+
+
 def leave(w):
     """One side leaves alone by a challenge; the window passes; the chain pays out."""
     begin(w)
@@ -215,5 +271,4 @@ def cheated(w):
     finish(w, channel)
 
 
-# A script for co-signed withdrawals belongs here.
-SCRIPTS = {"life": life, "leave": leave, "cheated": cheated}
+SCRIPTS = {"life": life, "money": money, "leave": leave, "cheated": cheated}
