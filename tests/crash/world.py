@@ -85,7 +85,7 @@ class Party(Node):
     def __init__(self, world, name, plan):  # not Node's: the data directory is a copy
         self.world, self.name, self.plan, self.process = world, name, list(plan), None
         self.flags = ["--challenge-period", str(PERIOD), "--bond", str(BOND), "--max-deposit", str(FUNDS),
-                      "--workers", "2"]
+                      "--workers", "2", "--api", f"127.0.0.1:{world.templates.ports.take()}"]
         self.dir, self.log = os.path.join(world.folder, name), os.path.join(world.folder, name + ".log")
         self.chain, self.listen = os.path.join(world.folder, "chain"), f"127.0.0.1:{world.templates.ports.take()}"
         self.counts_file = os.path.join(world.folder, name + ".counts")
