@@ -59,8 +59,11 @@ class World:
                 print(f"# the end of {node.name}'s log\n# " + "\n# ".join(node.log_text().splitlines()[-40:]))
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def node(self, name, *flags, start=True, **popen):
+    def node(self, name, *flags, start=True, made=False, **popen):
+        """A new node, or (made) one whose data directory is there already."""
         node = Node(self, name, flags, popen)
+        if not made:
+            node.init()
         self.nodes.append(node)
         if start:
             node.start()
@@ -73,6 +76,8 @@ class Node:
         self.dir, self.log = os.path.join(world.folder, name), os.path.join(world.folder, name + ".log")
         self.chain = os.path.join(world.folder, "chain")
         self.listen = "127.0.0.1:0"
+
+    def init(self):
         done = subprocess.run([CHANNELD, "init", "--dir", self.dir, "--yes", "--no-passphrase"], capture_output=True,
                               text=True, timeout=WAIT, stdin=subprocess.DEVNULL)
         assert done.returncode == 0, done.stderr
