@@ -212,6 +212,11 @@ def crash(_quick):
                 live=True, timeout=3600)]
 
 
+def soak(_quick):
+    return [Job("soak", [sys.executable, f"{ROOT}/tests/soak/run.py"], {"BUILD_DIR": GCC.dir}, live=True, tap=False,
+                timeout=1800)]
+
+
 def tidy(_quick):
     with open(os.path.join(CLANG.dir, "compile_commands.json")) as file:
         entries = json.load(file)
@@ -237,6 +242,7 @@ STAGES = {
     "san-e2e": ("the daemons of e2e with ASan and UBSan", ASAN, lambda quick: end_to_end(ASAN), False),
     "tsan-e2e": ("the daemons of e2e with ThreadSanitizer", TSAN, lambda quick: end_to_end(TSAN), False),
     "crash": ("kill -9 at every crash point, every page of the database damaged", GCC, crash, False),
+    "soak": ("ten minutes of full load with random kill -9: nothing lost, memory flat", GCC, soak, False),
     "fresh": ("demo and quick tests inside a minimal Debian (root)", None, fresh, False),
 }
 QUICK = ["rules", "unit", "sim"]
