@@ -3,18 +3,33 @@
  * Source: proto/protocol.md, section 3 (contents and validity) and section 4 (rule 7, freshness). */
 #include "internal.h"
 
-void content_outcome(const ch_channel *c, uint64_t version, ch_net net, ch_outcome *out) {
+content content_latest(const ch_channel *c) {
+  return (content){c->latest.net, c->latest.locks_hash};
+}
+
+bool content_same(const content *a, const content *b) {
+  return a->net.v == b->net.v && ch_hash_eq(&a->locks_hash, &b->locks_hash);
+}
+
+void content_outcome(const ch_channel *c, uint64_t version, const content *what, ch_outcome *out) {
   memset(out, 0, sizeof *out);
-  out->net = net;
+  out->net = what->net;
+  out->locks_hash = what->locks_hash;
   ch_blind(&out->blind, &c->blind_key, c->epoch, version);
 }
 
-void content_digest(const ch_channel *c, uint64_t version, ch_net net, ch_hash *outcome_hash, ch_hash *digest) {
+void content_digest(const ch_channel *c, uint64_t version, const content *what, ch_hash *outcome_hash,
+                    ch_hash *digest) {
   ch_outcome outcome;
-  content_outcome(c, version, net, &outcome);
+  content_outcome(c, version, what, &outcome);
   ch_outcome_hash(outcome_hash, &outcome);
   ch_state state = {c->id, c->epoch, version, *outcome_hash};
   ch_state_digest(digest, &c->domain, &state);
+}
+
+void latest_digest(const ch_channel *c, ch_hash *outcome_hash, ch_hash *digest) {
+  const content what = content_latest(c);
+  content_digest(c, c->latest.version, &what, outcome_hash, digest);
 }
 
 ch_err content_valid(const ch_channel *c, ch_net net, const reservation *reserved) {
@@ -30,19 +45,19 @@ ch_err content_valid(const ch_channel *c, ch_net net, const reservation *reserve
   return CH_OK;
 }
 
-bool content_known(const ch_channel *c, uint64_t version, ch_net *net) {
-  *net = ch_net_of(0);
+bool content_known(const ch_channel *c, uint64_t version, content *what) {
+  memset(what, 0, sizeof *what);
   if (version == CH_VERSION_NONE) return true;
   if (version == c->latest.version) {
-    *net = c->latest.net;
+    *what = content_latest(c);
     return true;
   }
   if (c->out.kind != OUT_NONE && version == c->out.version) {
-    *net = c->out.net;
+    *what = c->out.what;
     return true;
   }
   if (version == c->old.version) {
-    *net = c->old.net;
+    *what = c->old.what;
     return true;
   }
   return false;
@@ -58,7 +73,7 @@ bool may_sign_state(const ch_channel *c) {
   return p == CH_PHASE_FUNDING || p == CH_PHASE_OPEN || p == CH_PHASE_SHUTDOWN;
 }
 
-ch_err sign_content(step *s, uint64_t version, ch_net net, ch_sig *sig) {
+ch_err sign_content(step *s, uint64_t version, const content *what, ch_sig *sig) {
   ch_channel *c = s->c;
   if (!chain_fresh(s->env)) return CH_ERR_STALE;
   if (c->frozen) return CH_ERR_FROZEN;
@@ -66,7 +81,7 @@ ch_err sign_content(step *s, uint64_t version, ch_net net, ch_sig *sig) {
   ch_hash digest;
   ch_sign_state request = {
       .chain = c->chain, .key_nonce = c->nonce[c->me], .params = c->params, .side = c->me, .base = c->latest.version};
-  content_outcome(c, version, net, &request.outcome);
+  content_outcome(c, version, what, &request.outcome);
   request.state = (ch_state){.id = c->id, .epoch = c->epoch, .version = version};
   ch_outcome_hash(&request.state.outcome_hash, &request.outcome);
   ch_state_digest(&digest, &c->domain, &request.state);
@@ -78,10 +93,10 @@ ch_err sign_content(step *s, uint64_t version, ch_net net, ch_sig *sig) {
   return CH_OK;
 }
 
-ch_err verify_peer(step *s, uint64_t version, ch_net net, const ch_sig *sig) {
+ch_err verify_peer(step *s, uint64_t version, const content *what, const ch_sig *sig) {
   ch_channel *c = s->c;
   ch_hash outcome_hash, digest;
-  content_digest(c, version, net, &outcome_hash, &digest);
+  content_digest(c, version, what, &outcome_hash, &digest);
   ch_err err = ch_verify(&digest, sig, &c->params.signer[them(c)]);
   if (err) return err;
   if (version > c->proof.version) {

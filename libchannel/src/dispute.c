@@ -15,7 +15,7 @@ static ch_err sign_challenge(step *s) {
                        .version = c->latest.version,
                        .valid_until = s->env->now + CHALLENGE_VALIDITY};
   ch_hash digest;
-  if (what.version) content_digest(c, what.version, c->latest.net, &what.outcome_hash, &digest);
+  if (what.version) latest_digest(c, &what.outcome_hash, &digest);
   ch_err err = s->signer->sign_challenge(s->signer->ctx, &c->challenge_sig, &c->chain, &c->nonce[c->me], &what);
   if (err) return err;
   c->revealed = true;
@@ -55,7 +55,7 @@ static ch_err want_challenge(step *s) {
                          .side = c->me,
                          .version = c->challenge_version,
                          .valid_until = c->challenge_until};
-  if (what->version) content_digest(c, what->version, c->latest.net, &what->outcome_hash, &digest);
+  if (what->version) latest_digest(c, &what->outcome_hash, &digest);
   tx.u.challenge.salt = c->salt;
   tx.u.challenge.sig[0] = c->latest.sig[0];
   tx.u.challenge.sig[1] = c->latest.sig[1];
@@ -69,7 +69,7 @@ static ch_err want_refute(step *s) {
   ch_hash digest;
   tx.u.refute.epoch = c->epoch;
   tx.u.refute.version = c->latest.version;
-  content_digest(c, c->latest.version, c->latest.net, &tx.u.refute.outcome_hash, &digest);
+  latest_digest(c, &tx.u.refute.outcome_hash, &digest);
   tx.u.refute.sig[0] = c->latest.sig[0];
   tx.u.refute.sig[1] = c->latest.sig[1];
   return fx_tx(s, &tx, c->latest.version, ch_amount_of(0));
@@ -81,9 +81,9 @@ static ch_err want_settle(step *s, const ch_adj_slots *d) {
   if (!mine && s->env->head_time <= d->deadline + ENDING_GRACE) return CH_OK;
   ch_tx tx = {.kind = CH_TX_SETTLE, .id = c->id, .params = c->params};
   tx.u.settle.epoch = c->epoch;
-  ch_net net;
-  if (!content_known(c, d->version, &net)) return CH_OK;
-  if (d->version) content_outcome(c, d->version, net, &tx.u.settle.outcome);
+  content what;
+  if (!content_known(c, d->version, &what)) return CH_OK;
+  if (d->version) content_outcome(c, d->version, &what, &tx.u.settle.outcome);
   return fx_tx(s, &tx, d->version, ch_amount_of(0));
 }
 
@@ -91,11 +91,11 @@ static ch_err answer_dispute(step *s) {
   ch_channel *c = s->c;
   const ch_adj_slots *d = &c->view.head.slots;
   if (!d->disputed || d->epoch != c->epoch) return CH_OK;
-  ch_net net;
+  content what;
   ch_hash outcome, digest;
-  bool known = content_known(c, d->version, &net);
+  bool known = content_known(c, d->version, &what);
   if (known && d->version) {
-    content_digest(c, d->version, net, &outcome, &digest);
+    content_digest(c, d->version, &what, &outcome, &digest);
     known = ch_hash_eq(&outcome, &d->outcome_hash);
   }
   if (!known && d->version >= c->latest.version)

@@ -138,8 +138,9 @@ const ch_pubkey *ch_channel_peer(const ch_channel *c) {
 
 void ch_channel_latest(const ch_channel *c, ch_state *state, ch_outcome *outcome, ch_sig sig[2]) {
   ch_hash outcome_hash, digest;
-  content_outcome(c, c->latest.version, c->latest.net, outcome);
-  content_digest(c, c->latest.version, c->latest.net, &outcome_hash, &digest);
+  const content what = content_latest(c);
+  content_outcome(c, c->latest.version, &what, outcome);
+  content_digest(c, c->latest.version, &what, &outcome_hash, &digest);
   *state = (ch_state){c->id, c->epoch, c->latest.version, outcome_hash};
   memcpy(sig, c->latest.sig, 2 * sizeof *sig);
 }

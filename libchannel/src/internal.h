@@ -22,11 +22,17 @@
 
 typedef enum outstanding_kind { OUT_NONE, OUT_PROPOSAL, OUT_REFUSAL } outstanding_kind;
 
+/* What a version says besides its number: how much has moved, and which conditional transfers are pending. */
+typedef struct content {
+  ch_net net;
+  ch_hash locks_hash; /* zero: none */
+} content;
+
 /* What I have signed and wait to have countersigned. Its base is always L. */
 typedef struct outstanding {
   outstanding_kind kind;
   uint64_t version;
-  ch_net net;
+  content what;
   ch_sig sig;
   uint32_t refused_op; /* REFUSAL */
   ch_err reason;
@@ -35,7 +41,7 @@ typedef struct outstanding {
 /* A content of mine above L that I have since replaced: the peer can still countersign and enforce it. */
 typedef struct superseded {
   uint64_t version; /* 0: none */
-  ch_net net;
+  content what;
 } superseded;
 
 typedef struct signed_mark {
@@ -73,7 +79,7 @@ typedef struct reservation {
 
 /* What operations do to a channel, one after the other, before anything is signed. */
 typedef struct replay {
-  ch_net net;
+  content what;
   bool shutdown;
   reservation reserved;
 } replay;
@@ -185,16 +191,19 @@ ch_err queue_pending(const ch_channel *c, ch_amount *sum);
 ch_err queue_covered(const ch_channel *c);
 
 /* content.c: what a version says, and signing it */
-void content_outcome(const ch_channel *c, uint64_t version, ch_net net, ch_outcome *out);
-void content_digest(const ch_channel *c, uint64_t version, ch_net net, ch_hash *outcome_hash, ch_hash *digest);
+content content_latest(const ch_channel *c);
+bool content_same(const content *a, const content *b);
+void content_outcome(const ch_channel *c, uint64_t version, const content *what, ch_outcome *out);
+void content_digest(const ch_channel *c, uint64_t version, const content *what, ch_hash *outcome_hash, ch_hash *digest);
+void latest_digest(const ch_channel *c, ch_hash *outcome_hash, ch_hash *digest);
 /* Balances under `net` with confirmed contributions, less what is reserved; CH_ERR_FUNDS if one is negative. */
 ch_err content_valid(const ch_channel *c, ch_net net, const reservation *reserved);
-bool content_known(const ch_channel *c, uint64_t version, ch_net *net); /* 0, L, outstanding or superseded */
+bool content_known(const ch_channel *c, uint64_t version, content *what); /* 0, L, outstanding or superseded */
 bool chain_fresh(const ch_env *env);
 bool may_sign_state(const ch_channel *c);
-ch_err sign_content(step *s, uint64_t version, ch_net net, ch_sig *sig);
+ch_err sign_content(step *s, uint64_t version, const content *what, ch_sig *sig);
 /* Checks the peer's signature and keeps it as evidence if it is the highest. */
-ch_err verify_peer(step *s, uint64_t version, ch_net net, const ch_sig *sig);
+ch_err verify_peer(step *s, uint64_t version, const content *what, const ch_sig *sig);
 ch_err freeze(step *s, const char *reason);
 
 /* update.c */

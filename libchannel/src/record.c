@@ -206,12 +206,12 @@ static void put_signed(Record *r, const ch_channel *c) {
   r->has_out = c->out.kind != OUT_NONE;
   r->out.kind = (uint32_t)c->out.kind;
   r->out.version = c->out.version;
-  put_net(r->out.net, c->out.net);
+  put_net(r->out.net, c->out.what.net);
   PUT(r->out.sig, c->out.sig);
   r->out.refused_op = c->out.refused_op;
   r->out.reason = (uint32_t)c->out.reason;
   r->old_version = c->old.version;
-  put_net(r->old_net, c->old.net);
+  put_net(r->old_net, c->old.what.net);
   r->highest_version = c->highest.version;
   PUT(r->highest_digest, c->highest.digest);
   r->proof_version = c->proof.version;
@@ -243,7 +243,7 @@ static bool get_signed(ch_channel *c, const Record *r) {
     GET(c->out.sig, r->out.sig);
     c->out.refused_op = r->out.refused_op;
     c->out.reason = (ch_err)r->out.reason;
-    if (!get_net(&c->out.net, r->out.net)) return false;
+    if (!get_net(&c->out.what.net, r->out.net)) return false;
   }
   c->old.version = r->old_version;
   c->highest.version = r->highest_version;
@@ -261,7 +261,7 @@ static bool get_signed(ch_channel *c, const Record *r) {
   c->challenge_until = r->challenge_until;
   c->challenge_version = r->challenge_version;
   GET(c->challenge_sig, r->challenge_sig);
-  return get_net(&c->latest.net, r->latest.net) && get_net(&c->old.net, r->old_net) &&
+  return get_net(&c->latest.net, r->latest.net) && get_net(&c->old.what.net, r->old_net) &&
          get_net(&c->close.net, r->close.net);
 }
 

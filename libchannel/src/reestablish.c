@@ -17,7 +17,7 @@ ch_err send_reestablish(step *s) {
   ch_msg m = {.type = CH_MSG_REESTABLISH, .id = c->id, .epoch = c->epoch};
   ch_hash outcome;
   m.u.reestablish.version = c->latest.version;
-  if (c->latest.version) content_digest(c, c->latest.version, c->latest.net, &outcome, &m.u.reestablish.digest);
+  if (c->latest.version) latest_digest(c, &outcome, &m.u.reestablish.digest);
   m.u.reestablish.highest_signed = c->highest.version;
   m.u.reestablish.outstanding = c->out.kind == OUT_NONE ? 0 : c->out.version;
   m.u.reestablish.frozen = c->frozen;
@@ -75,9 +75,9 @@ static ch_err look_at_proof(step *s, const ch_msg *m) {
   ch_hash digest, outcome, known;
   ch_state_digest(&digest, &c->domain, &state);
   if (ch_verify(&digest, &m->u.reestablish.proof_sig, &c->params.signer[c->me])) return CH_ERR_VIOLATION;
-  ch_net net;
-  if (version <= c->highest.version && content_known(c, version, &net)) {
-    content_digest(c, version, net, &outcome, &known);
+  content what;
+  if (version <= c->highest.version && content_known(c, version, &what)) {
+    content_digest(c, version, &what, &outcome, &known);
     if (ch_hash_eq(&known, &digest)) return CH_OK;
   }
   return freeze(s, "the peer holds a signature of ours that is not in our data: memory was lost");
@@ -125,7 +125,7 @@ ch_err on_reestablish(step *s, const ch_msg *m) {
   }
   if (c->latest.version) {
     ch_hash outcome, digest;
-    content_digest(c, c->latest.version, c->latest.net, &outcome, &digest);
+    latest_digest(c, &outcome, &digest);
     if (!ch_hash_eq(&digest, &m->u.reestablish.digest))
       return freeze(s, "the peer has another state with our latest version");
   }
@@ -137,18 +137,18 @@ ch_err on_full_state(step *s, const ch_msg *m) {
   const ch_full_state *f = &m->u.full_state;
   if (!c->link.up || m->epoch != c->epoch) return CH_ERR_VIOLATION;
   if (c->frozen || f->version <= c->latest.version) return CH_OK;
-  if (!ch_hash_is_zero(&f->locks_hash)) return CH_ERR_VIOLATION;
+  const content what = {f->net, f->locks_hash};
   ch_hash outcome, digest;
-  content_digest(c, f->version, f->net, &outcome, &digest);
+  content_digest(c, f->version, &what, &outcome, &digest);
   for (int side = 0; side < 2; side++)
     if (ch_verify(&digest, &f->sig[side], &c->params.signer[side])) return CH_ERR_VIOLATION;
-  if (c->out.kind != OUT_NONE && f->version == c->out.version && f->net.v == c->out.net.v) {
+  if (c->out.kind != OUT_NONE && f->version == c->out.version && content_same(&what, &c->out.what)) {
     ch_err err = adopt(s, &f->sig[them(c)]);
     bool adopted = c->latest.version == f->version;
     return err || !adopted || !c->link.wait_full ? err : synced(s);
   }
-  if (f->version == c->old.version && f->net.v == c->old.net.v) {
-    ch_err err = verify_peer(s, f->version, f->net, &f->sig[them(c)]);
+  if (f->version == c->old.version && content_same(&what, &c->old.what)) {
+    ch_err err = verify_peer(s, f->version, &what, &f->sig[them(c)]);
     return err ? err : drop_link(s, CH_ERR_VIOLATION, "co-signed a replaced proposal");
   }
   return freeze(s, "the peer showed a state signed by us that is not in our data: memory was lost");

@@ -6,19 +6,20 @@
 
 #include <stdlib.h>
 
-static void note_change(ch_channel *c, uint64_t version, ch_net was, ch_net is) {
-  if (was.v != is.v && version > c->changed_at) c->changed_at = version;
+static void note_change(ch_channel *c, uint64_t version, const content *was, const content *is) {
+  if (!content_same(was, is) && version > c->changed_at) c->changed_at = version;
 }
 
-/* L becomes (version, net), signed by both. What I have signed between the old L and the new one counts as a change
+/* L becomes (version, what), signed by both. What I have signed between the old L and the new one counts as a change
  * too: the peer can still put it on the chain. */
-static void set_latest(ch_channel *c, uint64_t version, ch_net net, const ch_sig *mine, const ch_sig *theirs) {
-  note_change(c, c->latest.version, c->latest.net, net);
-  note_change(c, c->out.version, c->out.net, net);
-  note_change(c, c->old.version, c->old.net, net);
+static void set_latest(ch_channel *c, uint64_t version, const content *what, const ch_sig *mine, const ch_sig *theirs) {
+  const content was = content_latest(c);
+  note_change(c, c->latest.version, &was, what);
+  note_change(c, c->out.version, &c->out.what, what);
+  note_change(c, c->old.version, &c->old.what, what);
   c->latest.version = version;
-  c->latest.net = net;
-  memset(&c->latest.locks_hash, 0, sizeof c->latest.locks_hash);
+  c->latest.net = what->net;
+  c->latest.locks_hash = what->locks_hash;
   c->latest.sig[c->me] = *mine;
   c->latest.sig[them(c)] = *theirs;
   if (c->old.version <= version) memset(&c->old, 0, sizeof c->old);
@@ -57,13 +58,13 @@ void resend_outstanding(step *s) {
 static bool would_hold(const ch_channel *c, const ch_env *env) {
   const ch_adj_slots *head = &c->view.head.slots;
   if (head->epoch != c->epoch) return false;
-  if (c->close.mine_until && c->close.net.v != c->out.net.v) return false;
+  if (c->close.mine_until && c->close.net.v != c->out.what.net.v) return false;
   return !head->disputed || env->now + c->params.challenge_period / 2 <= head->deadline;
 }
 
 ch_err adopt(step *s, const ch_sig *peer_sig) {
   ch_channel *c = s->c;
-  ch_err err = verify_peer(s, c->out.version, c->out.net, peer_sig);
+  ch_err err = verify_peer(s, c->out.version, &c->out.what, peer_sig);
   if (err) return err;
   if (!chain_fresh(s->env)) return CH_ERR_STALE;
   if (!would_hold(c, s->env)) return CH_OK;
@@ -73,7 +74,7 @@ ch_err adopt(step *s, const ch_sig *peer_sig) {
     err = fx_payment(s->fx, &c->ops[i], false, CH_PAYMENT_SETTLED, c->epoch, c->out.version, i, CH_OK);
     if (err) return err;
   }
-  set_latest(c, c->out.version, c->out.net, &c->out.sig, peer_sig);
+  set_latest(c, c->out.version, &c->out.what, &c->out.sig, peer_sig);
   if (c->n_out) memmove(c->ops, c->ops + c->n_out, c->n_queue * sizeof *c->ops);
   c->n_out = 0;
   memset(&c->out, 0, sizeof c->out);
@@ -94,13 +95,13 @@ static ch_err on_accept(step *s, uint64_t version, const ch_sig *sig) {
   if (version <= c->latest.version) return CH_OK;
   if (c->out.kind != OUT_NONE && version == c->out.version) return adopt(s, sig);
   if (version != c->old.version) return CH_ERR_VIOLATION;
-  ch_err err = verify_peer(s, version, c->old.net, sig);
+  ch_err err = verify_peer(s, version, &c->old.what, sig);
   if (err) return err;
   return drop_link(s, CH_ERR_VIOLATION, "late accept of a replaced proposal");
 }
 
 static replay replay_start(const ch_channel *c) {
-  return (replay){.net = c->latest.net, .shutdown = c->shutdown, .reserved = c->reserved};
+  return (replay){.what = content_latest(c), .shutdown = c->shutdown, .reserved = c->reserved};
 }
 
 /* One operation of `side` on top of *r, or why it may not be signed now: rule 2 and the validity rule of section 3. */
@@ -112,8 +113,8 @@ static ch_err replay_op(const step *s, replay *r, uint8_t side, const ch_op *op)
   case CH_OP_RESERVE: return reserve(s, r, side, op);
   }
   if (r->shutdown) return CH_ERR_PHASE;
-  ch_err err = apply_op(side, op, r->net, &r->net);
-  return err ? err : content_valid(s->c, r->net, &r->reserved);
+  ch_err err = apply_op(side, op, r->what.net, &r->what.net);
+  return err ? err : content_valid(s->c, r->what.net, &r->reserved);
 }
 
 /* The first operation of the peer that may not be signed now, or n if all may. */
@@ -129,9 +130,9 @@ static size_t first_invalid(const step *s, replay *r, const ch_op *ops, size_t n
 static ch_err accept_proposal(step *s, const ch_msg *m, const replay *after) {
   ch_channel *c = s->c;
   ch_sig mine;
-  ch_err err = sign_content(s, m->u.update.version, after->net, &mine);
+  ch_err err = sign_content(s, m->u.update.version, &after->what, &mine);
   if (err) return err;
-  set_latest(c, m->u.update.version, after->net, &mine, &m->u.update.sig);
+  set_latest(c, m->u.update.version, &after->what, &mine, &m->u.update.sig);
   queue_requeue_out(c); /* crossing: my dropped operations are proposed again */
   memset(&c->out, 0, sizeof c->out);
   c->shutdown = after->shutdown;
@@ -152,14 +153,14 @@ static ch_err refuse_proposal(step *s, const ch_msg *m, size_t index, ch_err rea
   ch_channel *c = s->c;
   outstanding refusal = {.kind = OUT_REFUSAL,
                          .version = m->u.update.version + 1,
-                         .net = c->latest.net,
+                         .what = content_latest(c),
                          .refused_op = (uint32_t)index,
                          .reason = reason};
-  ch_err err = sign_content(s, refusal.version, refusal.net, &refusal.sig);
+  ch_err err = sign_content(s, refusal.version, &refusal.what, &refusal.sig);
   if (err) return err;
   if (c->out.kind == OUT_PROPOSAL) {
     c->old.version = c->out.version;
-    c->old.net = c->out.net;
+    c->old.what = c->out.what;
     queue_requeue_out(c);
   }
   c->out = refusal;
@@ -177,10 +178,10 @@ static ch_err on_proposal(step *s, const ch_msg *m) {
   }
   if (!may_sign_state(c)) return CH_OK; /* and L may lack an accept that was left alone */
   if (base != c->latest.version || version != ch_next_version(them(c), base)) return CH_ERR_VIOLATION;
-  ch_net net = c->latest.net;
+  content what = content_latest(c);
   for (size_t i = 0; i < m->u.update.n_ops; i++)
-    if (apply_op(them(c), &m->u.update.ops[i], net, &net)) return CH_ERR_VIOLATION;
-  ch_err err = verify_peer(s, version, net, &m->u.update.sig);
+    if (apply_op(them(c), &m->u.update.ops[i], what.net, &what.net)) return CH_ERR_VIOLATION;
+  ch_err err = verify_peer(s, version, &what, &m->u.update.sig);
   if (err) return err;
   if (c->out.kind != OUT_NONE && version < c->out.version) return CH_OK; /* rule 3: crossing, mine is higher */
   replay after;
@@ -195,7 +196,8 @@ static ch_err on_refusal(step *s, const ch_msg *m) {
   uint64_t version = m->u.update.version;
   if (version <= c->latest.version || !may_sign_state(c)) return CH_OK;
   if (m->u.update.base != c->latest.version) return CH_ERR_VIOLATION;
-  ch_err err = verify_peer(s, version, c->latest.net, &m->u.update.sig);
+  const content what = content_latest(c);
+  ch_err err = verify_peer(s, version, &what, &m->u.update.sig);
   if (err) return err;
   if (c->out.kind != OUT_NONE && version < c->out.version) return CH_OK;
   if (c->out.kind != OUT_PROPOSAL || version != c->out.version + 1) return CH_ERR_VIOLATION;
@@ -203,9 +205,9 @@ static ch_err on_refusal(step *s, const ch_msg *m) {
   size_t index = m->u.update.refused_op;
   if (c->ops[index].kind == CH_OP_NOOP || c->ops[index].kind == CH_OP_SHUTDOWN) return CH_ERR_VIOLATION;
   ch_sig mine;
-  err = sign_content(s, version, c->latest.net, &mine);
+  err = sign_content(s, version, &what, &mine);
   if (err) return err;
-  set_latest(c, version, c->latest.net, &mine, &m->u.update.sig);
+  set_latest(c, version, &what, &mine, &m->u.update.sig);
   /* Rule 6: L is now above every version of mine that contains it, so it can never be enforced. */
   ch_err reason = m->u.update.reason == CH_ERR_PHASE ? CH_ERR_PHASE : CH_ERR_FUNDS;
   err = op_failed(s, &c->ops[index], index, reason);
@@ -231,14 +233,14 @@ ch_err on_update(step *s, const ch_msg *m) {
 /* Whether the peer, from what it said it sees confirmed, would find my side covered. */
 static bool peer_sees(const ch_channel *c, const replay *r) {
   ch_i128 mine = c->link.peer_contribution[c->me].v;
-  mine += c->me == 0 ? -r->net.v : r->net.v;
+  mine += c->me == 0 ? -r->what.net.v : r->what.net.v;
   if (r->reserved.active && r->reserved.side == c->me) mine -= (ch_i128)r->reserved.amount.v;
   return mine >= 0;
 }
 
 /* Takes operations from the head of the queue into a batch. Those that can no longer be valid fail: no signature
  * above L contains them, because nothing of mine is outstanding. */
-static ch_err fill_batch(step *s, size_t *taken, ch_net *net) {
+static ch_err fill_batch(step *s, size_t *taken, content *what) {
   ch_channel *c = s->c;
   replay r = replay_start(c);
   size_t n = 0, seen = 0;
@@ -260,7 +262,7 @@ static ch_err fill_batch(step *s, size_t *taken, ch_net *net) {
   if (n < seen) memmove(c->ops + n, c->ops + seen, (c->n_queue - seen) * sizeof *c->ops);
   c->n_queue -= seen - n;
   *taken = n;
-  *net = r.net;
+  *what = r.what;
   return CH_OK;
 }
 
@@ -270,11 +272,11 @@ ch_err propose(step *s) {
   if (!c->link.synced || !c->link.has_funds || c->link.peer_frozen) return CH_OK;
   if (!may_sign_state(c) || !chain_fresh(s->env)) return CH_OK;
   size_t n;
-  outstanding out = {.kind = OUT_PROPOSAL, .net = c->latest.net};
-  ch_err err = fill_batch(s, &n, &out.net);
+  outstanding out = {.kind = OUT_PROPOSAL};
+  ch_err err = fill_batch(s, &n, &out.what);
   if (err || !n) return err;
   out.version = ch_next_version(c->me, c->latest.version);
-  err = sign_content(s, out.version, out.net, &out.sig);
+  err = sign_content(s, out.version, &out.what, &out.sig);
   if (err) return err;
   for (size_t i = 0; i < n; i++)
     c->ops[i].version = out.version;
