@@ -2,10 +2,10 @@
 #include "internal.h"
 
 #include <pb_decode.h>
-#include <pb_encode.h>
 #include <sodium.h>
 #include <stdlib.h>
 
+#include "fields.h"
 #include "record.pb.h"
 
 #define RECORD_FORMAT 2
@@ -310,18 +310,22 @@ static size_t n_enforceable(const ch_channel *c) {
   return n;
 }
 
-static bool encode_ops(pb_ostream_t *stream, const pb_field_t *field, void *const *arg) {
-  const ch_channel *c = (const ch_channel *)*arg;
-  for (size_t i = 0; i < n_enforceable(c); i++) {
+FIELDS_OF(RecOp)
+
+static void put_ops(fields_out *o, uint32_t tag, const Record *r) {
+  const ch_channel *c = (const ch_channel *)r->ops.arg;
+  size_t n = n_enforceable(c);
+  for (size_t i = 0; i < n; i++) {
     RecOp op = {.kind = c->ops[i].kind, .version = c->ops[i].version};
     op.id.size = c->ops[i].id_len;
     memcpy(op.id.bytes, c->ops[i].id, c->ops[i].id_len);
     put_amount(op.amount, c->ops[i].amount);
     op.seq = c->ops[i].seq;
     op.valid_until = c->ops[i].valid_until;
-    if (!pb_encode_tag_for_field(stream, field) || !pb_encode_submessage(stream, RecOp_fields, &op)) return false;
+    uint8_t *body = put_begin(o, tag);
+    put_RecOp(o, &op);
+    put_end(o, body);
   }
-  return true;
 }
 
 static bool decode_op(pb_istream_t *stream, const pb_field_t *field, void **arg) {
@@ -342,8 +346,38 @@ static bool decode_op(pb_istream_t *stream, const pb_field_t *field, void **arg)
 
 /* --- The whole ---------------------------------------------------------------------------------------- */
 
+FIELDS_OF(RecSlots)
+FIELDS_OF(RecEvent)
+FIELDS_OF(RecOnchain)
+FIELDS_OF(RecState)
+FIELDS_OF(RecOut)
+FIELDS_OF(RecClose)
+FIELDS_OF(RecReservation)
+FIELDS_OF(Record)
+
+/* More than a record without operations can take, then these. */
+static size_t room_for(const ch_channel *c) {
+  return 2 * sizeof(Record) + n_enforceable(c) * (RecOp_size + 4) + SUM_BYTES;
+}
+
+static ch_err write_record(const Record *r, size_t room, uint8_t **out, size_t *len) {
+  uint8_t *bytes = (uint8_t *)malloc(room);
+  if (!bytes) return CH_ERR_NO_MEMORY;
+  fields_out o = {.at = bytes, .end = bytes + room - SUM_BYTES};
+  put_Record(&o, r);
+  if (o.full) {
+    free(bytes);
+    return CH_ERR_BUG;
+  }
+  record_sum(o.at, bytes, (size_t)(o.at - bytes));
+  *out = bytes;
+  *len = (size_t)(o.at - bytes) + SUM_BYTES;
+  return CH_OK;
+}
+
 ch_err ch_channel_encode(const ch_channel *c, uint8_t **out, size_t *len) {
   Record r = Record_init_zero;
+  *out = NULL;
   r.format = RECORD_FORMAT;
   put_terms(&r, c);
   put_signed(&r, c);
@@ -356,23 +390,10 @@ ch_err ch_channel_encode(const ch_channel *c, uint8_t **out, size_t *len) {
   put_onchain(&r.final, &c->view.final);
   for (size_t i = 0; i < INSTANCES_KEPT && !ch_hash_is_zero(&c->instance[i]); i++, r.instances_count++)
     PUT(r.instances[i], c->instance[i]);
-  r.ops.funcs.encode = encode_ops;
   r.ops.arg = (void *)(uintptr_t)c;
-  size_t size;
-  if (!pb_get_encoded_size(&size, Record_fields, &r)) return CH_ERR_BUG;
-  *out = (uint8_t *)malloc(size + SUM_BYTES);
-  if (!*out) return CH_ERR_NO_MEMORY;
-  pb_ostream_t stream = pb_ostream_from_buffer(*out, size);
-  bool ok = pb_encode(&stream, Record_fields, &r);
+  ch_err err = write_record(&r, room_for(c), out, len);
   ch_wipe(r.blind_key, sizeof r.blind_key);
-  if (ok) {
-    record_sum(*out + size, *out, size);
-    *len = size + SUM_BYTES;
-    return CH_OK;
-  }
-  free(*out);
-  *out = NULL;
-  return CH_ERR_BUG;
+  return err;
 }
 
 /* Format 1 did not say whether the salt is public, nor whether an ending was that of a dispute: every ending may be. */

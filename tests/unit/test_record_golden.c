@@ -382,11 +382,30 @@ static void test_formats(void **state) {
   }
 }
 
+/* Written again, they are the same bytes but for the number of the format, what later formats have added at the end,
+ * and the sum. */
+static void test_written_again(void **state) {
+  (void)state;
+  static const char *const all[] = {paying, waiting, closing, withdrawing};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+    uint8_t before[4096], *after;
+    size_t len = strlen(all[i]) / 2, n;
+    assert_true(ch_unhex(before, len, all[i]));
+    ch_channel *c = read_hex(all[i], NULL, 0);
+    assert_int_equal(ch_channel_encode(c, &after, &n), CH_OK);
+    assert_true(n >= len);
+    assert_memory_equal(after + 2, before + 2, len - 2 - crypto_shorthash_BYTES);
+    ch_channel_free(c);
+    free(after);
+  }
+}
+
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
   const struct CMUnitTest tests[] = {
       TEST(test_payments_go_on),  TEST(test_refusal_and_challenge_go_on), TEST(test_close_goes_on),
       TEST(test_dispute_goes_on), TEST(test_withdrawal_goes_on),          TEST(test_formats),
+      TEST(test_written_again),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
