@@ -18,8 +18,10 @@ static ch_effect *fx_add(ch_effects *fx, ch_effect_kind kind) {
 }
 
 void ch_effects_clear(ch_effects *fx) {
-  for (size_t i = 0; i < fx->n; i++)
+  for (size_t i = 0; i < fx->n; i++) {
     if (fx->v[i].kind == CH_FX_SEND) free(fx->v[i].u.send.bytes);
+    if (fx->v[i].kind == CH_FX_TX) free(fx->v[i].u.tx.owned);
+  }
   free(fx->v);
   memset(fx, 0, sizeof *fx);
 }
@@ -40,13 +42,25 @@ ch_err fx_send(ch_effects *fx, const ch_msg *msg) {
   return CH_OK;
 }
 
+/* The locks that a settlement borrows become the effect's own. */
+static ch_err own_locks(ch_effect *e) {
+  const uint8_t *locks = e->u.tx.tx.u.settle.locks;
+  size_t len = e->u.tx.tx.u.settle.locks_len;
+  if (e->u.tx.tx.kind != CH_TX_SETTLE || len == 0) return CH_OK;
+  e->u.tx.owned = (uint8_t *)malloc(len);
+  if (!e->u.tx.owned) return CH_ERR_NO_MEMORY;
+  memcpy(e->u.tx.owned, locks, len);
+  e->u.tx.tx.u.settle.locks = e->u.tx.owned;
+  return CH_OK;
+}
+
 static ch_err add_tx(step *s, const ch_tx *tx, const ch_hash *key, ch_amount value) {
   ch_effect *e = fx_add(s->fx, CH_FX_TX);
   if (!e) return CH_ERR_NO_MEMORY;
   e->u.tx.key = *key;
   e->u.tx.tx = *tx;
   e->u.tx.value = value;
-  return CH_OK;
+  return own_locks(e);
 }
 
 /* The key names the wish: channel, epoch, kind, and what tells this one from others of its kind. */

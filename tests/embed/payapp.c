@@ -29,7 +29,7 @@ static void must(ch_err err) {
 
 /* The chain: executes a call at once, and remembers what both sides have to see. */
 static void send_transaction(const struct party *from, const ch_tx *tx, ch_amount value) {
-  ch_adj_call call = {&chain, from->account, value, env.now};
+  ch_adj_call call = ch_adj_call_of(&chain, &from->account, value, env.now);
   ch_adj_result r;
   if (ch_adj_apply(&r, &onchain.slots, &call, tx) != CH_ADJ_NONE) return;
   ch_onchain after = {r.slots, r.event.kind == CH_ADJ_CLOSED || r.event.kind == CH_ADJ_SETTLED, r.event};

@@ -20,7 +20,7 @@ static void pay_out(world *w, block *b, const ch_adj_transfer *t) {
 }
 
 bool chain_apply(world *w, block *b, const ch_addr *sender, ch_amount value, const ch_tx *tx) {
-  ch_adj_call call = {&w->chain, *sender, value, b->time};
+  ch_adj_call call = ch_adj_call_of(&w->chain, sender, value, b->time);
   ch_adj_result r;
   memset(&r, 0, sizeof r);
   ch_adj_revert why = ch_adj_apply(&r, &b->state.slots, &call, tx);

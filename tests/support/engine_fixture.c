@@ -385,7 +385,7 @@ void duo_open(duo *d, uint64_t deposit0, uint64_t deposit1) {
 /* --- The chain ---------------------------------------------------------------------------------------- */
 
 ch_adj_revert duo_send_tx(duo *d, int sender, uint64_t value, const ch_tx *tx) {
-  ch_adj_call call = {&d->chain, d->side[sender].address, ch_amount_of(value), d->head_time};
+  ch_adj_call call = ch_adj_call_of(&d->chain, &d->side[sender].address, ch_amount_of(value), d->head_time);
   ch_adj_result r;
   ch_adj_revert why = ch_adj_apply(&r, &d->head.slots, &call, tx);
   if (why) return why;

@@ -233,7 +233,7 @@ static void check_sealed(world *w, const ch_tx *tx) {
   if (tx->kind != CH_TX_REFUTE || tx->u.refute.version != info.version || !info.sealed) return;
   if (challenger(w) == w->me) return;
   if (net_of(w, d->challenged_version) == info.net.v) return;
-  ch_adj_call call = {&w->d.chain, me->address, ch_amount_of(0), w->d.head_time};
+  ch_adj_call call = ch_adj_call_of(&w->d.chain, &me->address, ch_amount_of(0), w->d.head_time);
   ch_adj_result r;
   if (ch_adj_apply(&r, d, &call, tx)) return;
   assert_true(r.slots.flags & CH_ADJ_FORFEIT);

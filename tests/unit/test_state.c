@@ -219,7 +219,7 @@ static void test_other_digests(void **unused) {
 
 /* The type strings themselves: a struct of zeros, so that the digest is a matter of its type hash and word count. */
 static void assert_type(const char *type, size_t fields, const ch_hash *digest) {
-  uint8_t words[7 * 32] = {0}, message[66] = {0x19, 0x01};
+  uint8_t words[10 * 32] = {0}, message[66] = {0x19, 0x01};
   ch_hash type_hash, struct_hash, expected;
   ch_keccak256(&type_hash, type, strlen(type));
   memcpy(words, type_hash.b, 32);
@@ -242,6 +242,12 @@ static void test_type_hashes(void **unused) {
   ch_challenge_digest(&digest, &domain, &(ch_challenge){.epoch = 0});
   assert_type("Challenge(bytes32 id,uint16 epoch,uint8 side,uint64 version,bytes32 outcomeHash,uint40 validUntil)", 6,
               &digest);
+  ch_move_digest(&digest, &domain, &(ch_move){.epoch = 0});
+  assert_type("Move(bytes32 id,uint16 epoch,uint16 seq,uint8 side,uint112 amount,uint40 validUntil,bytes32 toId,"
+              "uint16 toEpoch,uint8 toSide)",
+              9, &digest);
+  ch_bounty_digest(&digest, &domain, &(ch_bounty){.epoch = 0});
+  assert_type("Bounty(bytes32 id,uint16 epoch,address beneficiary)", 3, &digest);
   ch_open_digest(&digest, &domain, &(ch_open_statement){.side = 0});
   assert_type("OpenStatement(bytes32 id,bytes32 paramsHash,uint8 side,address signer,bytes32 peerNode)", 5, &digest);
 

@@ -174,38 +174,46 @@ static bool withdraw_from_pb(ch_tx *tx, const cd_pb_Withdraw *from) {
          w->valid_until < TIME_LIMIT;
 }
 
-static void call_to_pb(cd_pb_Call *to, const ch_tx *tx) {
+static bool call_to_pb(cd_pb_Call *to, const ch_tx *tx) {
   CD_COPY(to->id, tx->id.b);
   switch (tx->kind) {
   case CH_TX_DEPOSIT:
     to->which_what = cd_pb_Call_deposit_tag;
     deposit_to_pb(&to->what.deposit, tx);
-    return;
+    return true;
   case CH_TX_CLOSE:
     to->which_what = cd_pb_Call_close_tag;
     close_to_pb(&to->what.close, tx);
-    return;
+    return true;
   case CH_TX_CHALLENGE:
     to->which_what = cd_pb_Call_challenge_tag;
     challenge_to_pb(&to->what.challenge, tx);
-    return;
+    return true;
   case CH_TX_REFUTE:
     to->which_what = cd_pb_Call_refute_tag;
     refute_to_pb(&to->what.refute, tx);
-    return;
+    return true;
   case CH_TX_SETTLE:
     to->which_what = cd_pb_Call_settle_tag;
     settle_to_pb(&to->what.settle, tx);
-    return;
+    return true;
   case CH_TX_WITHDRAW:
     to->which_what = cd_pb_Call_withdraw_tag;
     withdraw_to_pb(&to->what.withdraw, tx);
-    return;
+    return true;
   case CH_TX_FUND:
     to->which_what = cd_pb_Call_fund_tag;
     fund_to_pb(&to->what.fund, tx);
-    return;
+    return true;
+  case CH_TX_MOVE:
+  case CH_TX_REFUTE_FOR:
+  case CH_TX_REVEAL:
+  case CH_TX_CLAIM:
+  case CH_TX_CLOSE_BATCH:
+  case CH_TX_SETTLE_BATCH:
+  case CH_TX_REVEAL_BATCH: return false;
   }
+  return false;
 }
 
 static bool call_from_pb(ch_tx *tx, const cd_pb_Call *from) {
@@ -230,21 +238,19 @@ static void transfer_to_pb(cd_pb_Transfer *to, const cd_dev_body *body) {
   CD_PUT_AMOUNT(to->amount, body->u.transfer.amount);
 }
 
-static void body_to_pb(cd_pb_Body *to, const cd_dev_body *body) {
+static bool body_to_pb(cd_pb_Body *to, const cd_dev_body *body) {
   switch (body->kind) {
   case CD_DEV_TRANSFER:
     to->which_what = cd_pb_Body_transfer_tag;
     transfer_to_pb(&to->what.transfer, body);
-    return;
-  case CD_DEV_CALL:
-    to->which_what = cd_pb_Body_call_tag;
-    call_to_pb(&to->what.call, &body->u.call);
-    return;
+    return true;
+  case CD_DEV_CALL: to->which_what = cd_pb_Body_call_tag; return call_to_pb(&to->what.call, &body->u.call);
   case CD_DEV_MINT:
     to->which_what = cd_pb_Body_mint_tag;
     transfer_to_pb(&to->what.mint, body);
-    return;
+    return true;
   }
+  return false;
 }
 
 static bool transfer_from_pb(cd_dev_body *body, const cd_pb_Transfer *from) {
@@ -264,8 +270,7 @@ static bool body_from_pb(cd_dev_body *body, const cd_pb_Body *from) {
 
 size_t cd_dev_body_encode(uint8_t *out, const cd_dev_body *body) {
   cd_pb_Body pb = cd_pb_Body_init_zero;
-  body_to_pb(&pb, body);
-  return cd_pb_encode(out, CD_DEV_TX_MAX, cd_pb_Body_fields, &pb);
+  return body_to_pb(&pb, body) ? cd_pb_encode(out, CD_DEV_TX_MAX, cd_pb_Body_fields, &pb) : 0;
 }
 
 /* True if encoding `msg` again gives exactly `in`: then it was the one valid encoding. */
@@ -305,7 +310,9 @@ ch_err cd_dev_tx_sign(uint8_t *raw, size_t *len, const cd_dev_tx *tx, const ch_s
   content.nonce = tx->nonce;
   CD_COPY(content.sender, sender.b);
   CD_PUT_AMOUNT(content.value, tx->value);
-  body_to_pb(&content.body, &tx->body);
+  if (!body_to_pb(&content.body, &tx->body)) {
+    return CH_ERR_ARGUMENT;
+  }
   size_t n = cd_pb_encode(out.content.bytes, sizeof out.content.bytes, cd_pb_Content_fields, &content);
   if (n == 0) {
     return CH_ERR_ARGUMENT;

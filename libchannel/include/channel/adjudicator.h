@@ -7,13 +7,15 @@
  *
  * Boundaries: a time limit still belongs to those it limits. `validUntil` and the deadline are inclusive: a refutation
  * is taken while now <= deadline, a settlement while now > deadline, so that exactly one of them is possible at any
- * time. An ending pays side 0, side 1, then the bond (to the challenger's payout, or to the other side's if forfeited),
+ * time. An ending pays side 0, side 1, then the bond (to the challenger's payout, or if forfeited to the attached
+ * beneficiary, else to the other side's payout),
  * leaves out payments of zero, and leaves all slots zero but the epoch, one higher. At the last epoch it stays: that
  * epoch never holds money, as deposits revert, and an ending must never revert for a limit.
  */
 #ifndef CHANNEL_ADJUDICATOR_H
 #define CHANNEL_ADJUDICATOR_H
 
+#include "lock.h"
 #include "state.h"
 
 #ifdef __cplusplus
@@ -31,7 +33,7 @@ extern "C" {
 #define CH_EPOCH_LAST 0xffffu
 #define CH_SEQ_LAST 0x7fffu /* withdraw_seq never gets beyond it: no more withdrawals in this epoch */
 
-/* One channel's storage: slot 0, and slots 1 and 2 during a dispute. All zero is a channel never funded. */
+/* One channel's storage: slot 0, and slots 1 to 3 during a dispute. All zero is a channel never funded. */
 typedef struct ch_adj_slots {
   ch_net contribution[2]; /* confirmed deposits minus withdrawals of each side */
   uint16_t withdraw_seq;  /* 15 bits */
@@ -43,6 +45,7 @@ typedef struct ch_adj_slots {
   uint64_t deadline; /* chain seconds, 40 bits */
   uint8_t flags;
   ch_hash outcome_hash;
+  ch_addr beneficiary; /* of a forfeited bond, attached by REFUTE_FOR; zero: none */
 } ch_adj_slots;
 
 typedef enum ch_tx_kind {
@@ -52,11 +55,20 @@ typedef enum ch_tx_kind {
   CH_TX_REFUTE = 4,
   CH_TX_SETTLE = 5,
   CH_TX_WITHDRAW = 6,
-  CH_TX_FUND = 7, /* a deposit for both sides at once */
+  CH_TX_FUND = 7,       /* a deposit for both sides at once */
+  CH_TX_MOVE = 8,       /* into another channel */
+  CH_TX_REFUTE_FOR = 9, /* a refutation that names who gets a forfeited bond */
+  CH_TX_REVEAL = 10,    /* of a hash lock's preimage; belongs to no channel */
+  CH_TX_CLAIM = 11,     /* of a payout whose transfer had failed; belongs to no channel */
+  /* Several calls of one kind in one transaction. No ch_tx has such a kind: its items are applied one after the other,
+   * and one that reverts is skipped. */
+  CH_TX_CLOSE_BATCH = 12,
+  CH_TX_SETTLE_BATCH = 13,
+  CH_TX_REVEAL_BATCH = 14,
 } ch_tx_kind;
 
-/* A call of the Adjudicator. `params` with its tag is needed by all but DEPOSIT and FUND; CHALLENGE carries the salt,
- * and the tag is derived from it. */
+/* A call of the Adjudicator. `params` with its tag is needed by all but DEPOSIT, FUND, REVEAL and CLAIM; CHALLENGE
+ * carries the salt, and the tag is derived from it. */
 typedef struct ch_tx {
   ch_tx_kind kind;
   ch_hash id;
@@ -94,22 +106,63 @@ typedef struct ch_tx {
     } refute;
     struct {
       uint16_t epoch;
-      ch_outcome outcome; /* ignored for version 0 */
+      ch_outcome outcome;   /* ignored for version 0; outcome.locks_hash always, as it follows from `locks` */
+      const uint8_t *locks; /* the encoded locks (lock.h), borrowed; in an effect they are the effects' */
+      size_t locks_len;
     } settle;
     struct {
       ch_withdraw withdraw; /* as with close, tx->id stands in the place of withdraw.id */
       ch_sig sig[2];        /* as with close: sending is consent */
     } withdraw;
+    struct {
+      ch_move move;           /* as with close, tx->id stands in the place of move.id */
+      ch_sig sig[2];          /* as with close: sending is consent */
+      ch_hash to_params_hash; /* with the asset it gives move.to_id */
+    } move;
+    struct {
+      uint16_t epoch;
+      uint64_t version;
+      ch_hash outcome_hash;
+      ch_sig sig[2];
+      ch_addr beneficiary;
+      ch_sig bounty_sig; /* on Bounty { id, epoch, beneficiary }, by the side that is not the challenger */
+    } refute_for;
+    struct {
+      ch_hash preimage; /* tx->id, like params, is not looked at */
+    } reveal;
+    struct {
+      ch_addr asset;
+      ch_addr to; /* any address */
+    } claim;      /* tx->id, like params, is not looked at */
   } u;
 } ch_tx;
 
-/* What the rules look at around the call. */
+/* What the rules look at around the call. The functions may be NULL: nothing was revealed, no condition pays. */
 typedef struct ch_adj_call {
   const ch_chain *chain;
   ch_addr sender;
-  ch_amount value; /* native coin sent along */
-  uint64_t now;    /* the block's time, seconds */
+  ch_amount value;            /* native coin sent along */
+  uint64_t now;               /* the block's time, seconds */
+  const ch_adj_slots *target; /* MOVE: the storage of channel to_id */
+  ch_amount credit;           /* CLAIM: what the sender has been credited with in the asset */
+  void *ctx;                  /* for the functions */
+  /* When the preimage of this sha256 was revealed first, chain seconds; 0: not yet. */
+  uint64_t (*revealed)(void *ctx, const ch_hash *hash);
+  /* What a contract says is owed of a lock past its expiry; 0 where it fails. More than the amount counts as all of it.
+   */
+  ch_amount (*owed)(void *ctx, const ch_lock *lock);
 } ch_adj_call;
+
+/* A call that needs no more than these. */
+static inline ch_adj_call ch_adj_call_of(const ch_chain *chain, const ch_addr *sender, ch_amount value, uint64_t now) {
+  ch_adj_call call;
+  memset(&call, 0, sizeof call);
+  call.chain = chain;
+  call.sender = *sender;
+  call.value = value;
+  call.now = now;
+  return call;
+}
 
 typedef enum ch_adj_event_kind {
   CH_ADJ_DEPOSITED = 1,
@@ -119,6 +172,13 @@ typedef enum ch_adj_event_kind {
   CH_ADJ_SETTLED = 5,
   CH_ADJ_WITHDRAWN = 6, /* the channel goes on */
   CH_ADJ_FUNDED = 7,    /* both sides at once */
+  CH_ADJ_MOVED = 8,     /* out of this channel; a DEPOSITED of the other one follows */
+  CH_ADJ_REVEALED = 9,  /* `id` is the hash, `salt` the preimage */
+  CH_ADJ_CLAIMED = 10,
+  /* Logged by whoever moves the money and takes batches apart (the contract, the embedded chain), not by ch_adj_apply:
+   */
+  CH_ADJ_CREDITED = 11, /* the transfer to payee[0] failed */
+  CH_ADJ_SKIPPED = 12,  /* an item of a batch would have reverted */
 } ch_adj_event_kind;
 
 /* The event's contents, as the contract logs them. Fields that do not belong to a kind are zero. */
@@ -126,17 +186,23 @@ typedef struct ch_adj_event {
   ch_adj_event_kind kind;
   ch_hash id;
   uint16_t epoch;    /* the epoch the event belongs to (before it is raised by an ending) */
-  uint8_t side;      /* depositor's, withdrawer's or challenger's side */
-  ch_amount amount;  /* DEPOSITED, WITHDRAWN */
+  uint8_t side;      /* depositor's, withdrawer's, mover's or challenger's side */
+  ch_amount amount;  /* DEPOSITED, WITHDRAWN, MOVED, CLAIMED, CREDITED */
   uint64_t version;  /* CHALLENGED, REFUTED, SETTLED */
   uint64_t deadline; /* CHALLENGED, REFUTED; CLOSED, SETTLED: of the dispute that it ended, 0 if there was none */
   ch_hash salt;      /* CHALLENGED */
   ch_net net;        /* CLOSED, SETTLED: what was executed */
   ch_amount paid[2]; /* CLOSED, SETTLED: to each side; FUNDED: for each side */
-  bool forfeited;    /* the bond went to the other side */
+  bool forfeited;    /* the challenger lost the bond */
+  ch_hash to_id;     /* MOVED */
+  uint8_t to_side;   /* MOVED */
+  ch_addr asset;     /* CLAIMED, CREDITED */
+  ch_addr payee[2]; /* CLAIMED: whose credit it was, where it went; CREDITED: whose it is; REFUTED: the beneficiary that
+                       was attached with it, or zero */
 } ch_adj_event;
 
-/* A payment out of the Adjudicator. A failed one is credited to `to` for `claim`. */
+/* A payment out of the Adjudicator. A failed one is credited to `to` for `claim`; a failed one of CLAIM itself makes
+ * the call revert. */
 typedef struct ch_adj_transfer {
   ch_addr to;
   ch_addr asset;
@@ -144,9 +210,12 @@ typedef struct ch_adj_transfer {
 } ch_adj_transfer;
 
 typedef struct ch_adj_result {
-  ch_adj_slots slots;
-  ch_adj_event event;
-  ch_amount take; /* to be pulled from the sender in `take_asset` (native: it is the call's value) */
+  ch_adj_slots slots;        /* of tx->id; nothing to store for REVEAL and CLAIM */
+  ch_adj_slots target;       /* MOVE */
+  ch_adj_event event;        /* kind 0: none (REVEAL of what is known already) */
+  ch_adj_event target_event; /* MOVE: the deposit */
+  bool reveal;               /* REVEAL: event.id is to be stored with the time of this block */
+  ch_amount take;            /* to be pulled from the sender in `take_asset` (native: it is the call's value) */
   ch_addr take_asset;
   ch_adj_transfer transfers[3];
   size_t n_transfers;
@@ -173,7 +242,13 @@ typedef struct ch_adj_result {
   X(BAD_SIDE, "the side is neither 0 nor 1")                                                                           \
   X(WRONG_SEQ, "the withdrawal's number is not the channel's next one")                                                \
   X(LAST_SEQ, "the channel has used up its withdrawals of this epoch")                                                 \
-  X(TOO_MUCH, "the amount is more than the channel holds")
+  X(TOO_MUCH, "the amount is more than the channel holds")                                                             \
+  X(BAD_TARGET, "the channel to move into is this one, or not of this asset")                                          \
+  X(LOCK_PENDING, "a pending transfer is neither decided nor expired")                                                 \
+  X(BAD_LOCKS, "the pending transfers are malformed")                                                                  \
+  X(ZERO_BENEFICIARY, "the bounty names nobody")                                                                       \
+  X(NOTHING_TO_CLAIM, "nothing is credited to the sender in this asset")                                               \
+  X(ZERO_RECIPIENT, "the recipient is the zero address")
 
 typedef enum ch_adj_revert {
 #define CH_ADJ_ENUM(sym, text) CH_ADJ_##sym,
@@ -186,7 +261,7 @@ CH_API const char *ch_adj_revert_text(ch_adj_revert r);
  * Args: In:  slots  the channel's storage before (all zero for an unknown id)
  *            call   sender, value, block time, chain
  *            tx     the decoded call; tx->id is checked against its parameters
- *       Out: out    new slots, event, money to take and to pay */
+ *       Out: out    new slots, events, money to take and to pay */
 CH_API ch_adj_revert ch_adj_apply(ch_adj_result *out, const ch_adj_slots *slots, const ch_adj_call *call,
                                   const ch_tx *tx) CH_MUST_CHECK;
 

@@ -184,6 +184,7 @@ typedef struct ch_effect {
       ch_hash key; /* keccak256(id, epoch, kind, version), or ch_deposit_key: the same wish has the same key */
       ch_tx tx;
       ch_amount value; /* native coin to send along */
+      uint8_t *owned;  /* what tx.u.settle.locks points to; owned by the effects */
     } tx;
     struct {
       bool incoming;

@@ -91,6 +91,26 @@ typedef struct ch_withdraw {
   uint64_t valid_until; /* chain seconds, 40 bits */
 } ch_withdraw;
 
+/* Takes `amount` of its side's balance out of a running channel and into another one of the same asset. */
+typedef struct ch_move {
+  ch_hash id;
+  uint16_t epoch;
+  uint16_t seq; /* as in ch_withdraw: both use up the same numbers */
+  uint8_t side;
+  ch_amount amount;
+  uint64_t valid_until; /* chain seconds, 40 bits */
+  ch_hash to_id;
+  uint16_t to_epoch;
+  uint8_t to_side; /* whose contribution it becomes */
+} ch_move;
+
+/* Who gets a forfeited bond in this epoch; by the channel key of the side that is not the challenger. */
+typedef struct ch_bounty {
+  ch_hash id;
+  uint16_t epoch;
+  ch_addr beneficiary;
+} ch_bounty;
+
 typedef struct ch_challenge {
   ch_hash id;
   uint16_t epoch;
@@ -115,11 +135,16 @@ CH_API void ch_domain(ch_hash *out, const ch_chain *chain);
  *   State(bytes32 id,uint16 epoch,uint64 version,bytes32 outcomeHash)
  *   Close(bytes32 id,uint16 epoch,int112 net,uint40 validUntil)
  *   Withdraw(bytes32 id,uint16 epoch,uint16 seq,uint8 side,uint112 amount,uint40 validUntil)
+ *   Move(bytes32 id,uint16 epoch,uint16 seq,uint8 side,uint112 amount,uint40 validUntil,bytes32 toId,uint16 toEpoch,
+ *        uint8 toSide)
+ *   Bounty(bytes32 id,uint16 epoch,address beneficiary)
  *   Challenge(bytes32 id,uint16 epoch,uint8 side,uint64 version,bytes32 outcomeHash,uint40 validUntil)
  *   OpenStatement(bytes32 id,bytes32 paramsHash,uint8 side,address signer,bytes32 peerNode) */
 CH_API void ch_state_digest(ch_hash *out, const ch_hash *domain, const ch_state *s);
 CH_API void ch_close_digest(ch_hash *out, const ch_hash *domain, const ch_close *c);
 CH_API void ch_withdraw_digest(ch_hash *out, const ch_hash *domain, const ch_withdraw *w);
+CH_API void ch_move_digest(ch_hash *out, const ch_hash *domain, const ch_move *m);
+CH_API void ch_bounty_digest(ch_hash *out, const ch_hash *domain, const ch_bounty *b);
 CH_API void ch_challenge_digest(ch_hash *out, const ch_hash *domain, const ch_challenge *c);
 CH_API void ch_open_digest(ch_hash *out, const ch_hash *domain, const ch_open_statement *o);
 
