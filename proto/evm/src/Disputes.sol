@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {Identity} from "./Identity.sol";
+import {ChannelWords, Dispute, Ledger, load, store} from "./Words.sol";
+import "./Reverts.sol";
+
+// Challenge and refutation. Slots 1 and 2 of a channel hold the standing state, slot 3 who is to have a forfeited bond.
+// A refutation depends on the version it shows only, never on what it replaces, so that nobody can make it fail.
+abstract contract Disputes is Identity, ReentrancyGuardTransient {
+    using ChannelWords for uint256[6];
+    using Dispute for uint256;
+    using Ledger for uint256;
+
+    event Challenged(bytes32 indexed id, uint256 w, bytes32 salt); // version, deadline, epoch, side
+    event Refuted(bytes32 indexed id, uint256 w); // version, deadline, epoch, forfeited
+    event RefutedFor(bytes32 indexed id, uint256 w, address beneficiary); // the same
+
+    bytes32 private constant CHALLENGE =
+        keccak256("Challenge(bytes32 id,uint16 epoch,uint8 side,uint64 version,bytes32 outcomeHash,uint40 validUntil)");
+    bytes32 private constant BOUNTY = keccak256("Bounty(bytes32 id,uint16 epoch,address beneficiary)");
+
+    // Above the challenged version by more than this, a state holds one that the challenger had adopted ...
+    uint256 private constant HONEST_REACH = 3;
+    // ... unless it is a bare resume: one of the first versions above a multiple of 2^32.
+    uint256 private constant RESUME_LOW_MAX = 2;
+    // A refutation within this many seconds of the deadline, or half of the period if that is less, extends it by as much.
+    uint256 private constant EXTENSION = 3600;
+
+    // By the side's signer or payout. Word 5 holds the salt, version 0 needs no state.
+    function challenge(uint256[6] calldata channel, bytes32 outcomeHash, bytes32[4] calldata sigs)
+        external
+        payable
+        nonReentrantView
+    {
+        (uint256 id, uint256 slot) = _checkChallenge(channel);
+        require(_isParticipant(channel), NotParticipant());
+        _open(channel, id, slot, outcomeHash, sigs);
+    }
+
+    // By anyone, with the side's signature on Challenge.
+    function challengeFor(
+        uint256[6] calldata channel,
+        bytes32 outcomeHash,
+        bytes32[4] calldata sigs,
+        bytes32[2] calldata challengeSig
+    ) external payable nonReentrantView {
+        (uint256 id, uint256 slot) = _checkChallenge(channel);
+        if (!_isParticipant(channel)) {
+            bytes32 digest = _digest(
+                keccak256(
+                    abi.encode(
+                        CHALLENGE,
+                        id,
+                        channel.epoch(),
+                        channel.side(),
+                        channel.version(),
+                        outcomeHash,
+                        channel.validUntil()
+                    )
+                )
+            );
+            require(_signed(digest, _at(challengeSig), channel.signer(channel.side())), NotParticipant());
+            require(block.timestamp <= channel.validUntil(), Expired());
+        }
+        _open(channel, id, slot, outcomeHash, sigs);
+    }
+
+    function refute(uint256[6] calldata channel, bytes32 outcomeHash, bytes32[4] calldata sigs)
+        external
+        nonReentrantView
+    {
+        (uint256 id, uint256 dispute) = _checkRefutation(channel);
+        require(channel.version() > dispute.version(), NotNewer());
+        require(_stateSigned(channel, id, outcomeHash, sigs), BadSignature());
+        dispute = _replace(channel, id, dispute, outcomeHash);
+        store(id + 1, dispute);
+        emit Refuted(bytes32(id), _refutedWord(channel, dispute));
+    }
+
+    // The same, and a forfeited bond goes to the one whom the challenged side's Bounty names. At the standing version it
+    // adds that only, if nobody is named yet: so copying a tower's refutation without its Bounty takes nothing from it.
+    function refuteFor(
+        uint256[6] calldata channel,
+        bytes32 outcomeHash,
+        bytes32[4] calldata sigs,
+        address beneficiary,
+        bytes32[2] calldata bountySig
+    ) external nonReentrantView {
+        (uint256 id, uint256 dispute) = _checkRefutation(channel);
+        bool newer = channel.version() > dispute.version();
+        require(newer || (channel.version() == dispute.version() && !dispute.rewarded()), NotNewer());
+        require(_stateSigned(channel, id, outcomeHash, sigs), BadSignature());
+        bytes32 bounty = _digest(keccak256(abi.encode(BOUNTY, id, channel.epoch(), beneficiary)));
+        require(_signed(bounty, _at(bountySig), channel.signer(dispute.challenger() ^ 1)), BadSignature());
+        if (newer) {
+            dispute = _replace(channel, id, dispute, outcomeHash);
+        }
+        dispute = dispute.withReward();
+        store(id + 1, dispute);
+        store(id + 3, uint160(beneficiary));
+        emit RefutedFor(bytes32(id), _refutedWord(channel, dispute), beneficiary);
+    }
+
+    // An empty channel may be challenged, too: a check could be passed with one unit, and the exit should depend on nothing.
+    function _checkChallenge(uint256[6] calldata channel) private view returns (uint256 id, uint256 slot) {
+        require(channel.side() < 2, BadSide());
+        require(msg.value == channel.bond(), WrongValue());
+        id = _idOf(channel, uint256(keccak256(abi.encode(channel[5]))));
+        slot = load(id);
+        require(slot.epoch() == channel.epoch(), WrongEpoch());
+        require(!slot.disputed(), DisputeOpen());
+    }
+
+    function _isParticipant(uint256[6] calldata channel) private view returns (bool) {
+        return msg.sender == channel.signer(channel.side()) || msg.sender == channel.payout(channel.side());
+    }
+
+    function _open(uint256[6] calldata channel, uint256 id, uint256 slot, bytes32 outcomeHash, bytes32[4] calldata sigs)
+        private
+    {
+        if (channel.version() == 0) {
+            require(outcomeHash == 0, WrongOutcome());
+        } else {
+            require(_stateSigned(channel, id, outcomeHash, sigs), BadSignature());
+            store(id + 2, uint256(outcomeHash));
+        }
+        uint256 deadline = block.timestamp + channel.challengePeriod();
+        store(id, slot.withDispute());
+        store(id + 1, Dispute.create(channel.version(), deadline, channel.side()));
+        emit Challenged(bytes32(id), _word(channel, deadline, channel.side()), bytes32(channel[5]));
+    }
+
+    // The deadline itself still belongs to the refuters.
+    function _checkRefutation(uint256[6] calldata channel) private view returns (uint256 id, uint256 dispute) {
+        id = _idOf(channel, channel[5]);
+        uint256 slot = load(id);
+        require(slot.epoch() == channel.epoch(), WrongEpoch());
+        require(slot.disputed(), NoDispute());
+        dispute = load(id + 1);
+        require(block.timestamp <= dispute.deadline(), TooLate());
+    }
+
+    // The dispute with the newer state standing. A refutation close to the deadline leaves the others time to answer it.
+    function _replace(uint256[6] calldata channel, uint256 id, uint256 dispute, bytes32 outcomeHash)
+        private
+        returns (uint256)
+    {
+        store(id + 2, uint256(outcomeHash));
+        if (_provesLie(dispute, channel.version())) {
+            dispute = dispute.withForfeit();
+        }
+        uint256 window = channel.challengePeriod() / 2;
+        if (window > EXTENSION) window = EXTENSION;
+        if (dispute.deadline() - block.timestamp < window && dispute.extendable()) {
+            dispute = dispute.extended(window);
+        }
+        return dispute.withVersion(channel.version());
+    }
+
+    // True if the challenger must have held a newer state than its own when `version` is shown: it countersigned the other
+    // side's version, or what an honest signer may have given away lies within reach.
+    function _provesLie(uint256 dispute, uint256 version) private pure returns (bool) {
+        unchecked {
+            bool countersigned = version & 1 != dispute.challenger();
+            bool beyondReach = version - dispute.challengedVersion() > HONEST_REACH && uint32(version) > RESUME_LOW_MAX;
+            return countersigned || beyondReach;
+        }
+    }
+
+    function _refutedWord(uint256[6] calldata channel, uint256 dispute) private pure returns (uint256) {
+        return _word(channel, dispute.deadline(), dispute.forfeited() ? 1 : 0);
+    }
+
+    function _word(uint256[6] calldata channel, uint256 deadline, uint256 flag) private pure returns (uint256) {
+        return channel.version() | (deadline << 64) | (channel.epoch() << 224) | (flag << 240);
+    }
+}

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+// How calldata, storage and events pack their fields. Bits are counted from the lowest.
+
+// A channel in calldata: what its id is made of, and the small arguments that most calls have, in six words.
+//   0  signer 0 : 160 | bond : 96
+//   1  signer 1 : 160 | challengePeriod : 32 | epoch : 16 | validUntil : 40 | side : 8
+//   2  payout 0                          (right-aligned, as an address)
+//   3  payout 1
+//   4  asset : 160 | 32 unused bits | version : 64
+//   5  tag, or the salt that it is the hash of
+library ChannelWords {
+    function signer(uint256[6] calldata c, uint256 who) internal pure returns (address a) {
+        assembly {
+            a := shr(96, calldataload(add(c, shl(5, who))))
+        }
+    }
+
+    function payout(uint256[6] calldata c, uint256 who) internal pure returns (address a) {
+        assembly {
+            a := calldataload(add(add(c, 0x40), shl(5, who)))
+        }
+    }
+
+    function asset(uint256[6] calldata c) internal pure returns (address) {
+        return address(uint160(c[4] >> 96));
+    }
+
+    function bond(uint256[6] calldata c) internal pure returns (uint256) {
+        return uint96(c[0]);
+    }
+
+    function challengePeriod(uint256[6] calldata c) internal pure returns (uint256) {
+        return uint32(c[1] >> 64);
+    }
+
+    function epoch(uint256[6] calldata c) internal pure returns (uint256) {
+        return uint16(c[1] >> 48);
+    }
+
+    function validUntil(uint256[6] calldata c) internal pure returns (uint256) {
+        return uint40(c[1] >> 8);
+    }
+
+    function side(uint256[6] calldata c) internal pure returns (uint256) {
+        return uint8(c[1]);
+    }
+
+    function version(uint256[6] calldata c) internal pure returns (uint256) {
+        return uint64(c[4]);
+    }
+}
+
+// A channel's slot 0: contribution 0 : 112 | contribution 1 : 112 | withdrawSeq : 15 | epoch : 16 | disputed : 1.
+// Contributions are two's complement: read with sign extension, masked on write.
+library Ledger {
+    uint256 internal constant EPOCH_LAST = 0xffff;
+    uint256 internal constant SEQ_LAST = 0x7fff;
+    int256 internal constant MONEY_MAX = 2 ** 111 - 1;
+    uint256 private constant MONEY_MASK = 2 ** 112 - 1;
+    uint256 private constant MONEY_BITS = 112;
+    uint256 private constant SEQ_AT = 224;
+    uint256 private constant EPOCH_AT = 239;
+    uint256 private constant DISPUTED_AT = 255;
+
+    function contribution(uint256 s, uint256 side) internal pure returns (int256) {
+        unchecked {
+            return int112(uint112(s >> (MONEY_BITS * side)));
+        }
+    }
+
+    function withContribution(uint256 s, uint256 side, int256 value) internal pure returns (uint256) {
+        unchecked {
+            uint256 shift = MONEY_BITS * side;
+            return (s & ~(MONEY_MASK << shift)) | ((uint256(value) & MONEY_MASK) << shift);
+        }
+    }
+
+    function total(uint256 s) internal pure returns (int256) {
+        unchecked {
+            return contribution(s, 0) + contribution(s, 1);
+        }
+    }
+
+    function withdrawSeq(uint256 s) internal pure returns (uint256) {
+        return (s >> SEQ_AT) & SEQ_LAST;
+    }
+
+    function withNextSeq(uint256 s) internal pure returns (uint256) {
+        unchecked {
+            return s + (1 << SEQ_AT);
+        }
+    }
+
+    function epoch(uint256 s) internal pure returns (uint256) {
+        return (s >> EPOCH_AT) & EPOCH_LAST;
+    }
+
+    function disputed(uint256 s) internal pure returns (bool) {
+        return s >> DISPUTED_AT != 0;
+    }
+
+    // The epoch of a channel without a dispute, something else during one.
+    function quietEpoch(uint256 s) internal pure returns (uint256) {
+        return s >> EPOCH_AT;
+    }
+
+    function withDispute(uint256 s) internal pure returns (uint256) {
+        return s | (1 << DISPUTED_AT);
+    }
+
+    // The slot after the end of `s`'s epoch. The last one stays: it holds no money, and an ending must never revert.
+    function ended(uint256 s) internal pure returns (uint256) {
+        unchecked {
+            uint256 e = epoch(s);
+            return (e == EPOCH_LAST ? e : e + 1) << EPOCH_AT;
+        }
+    }
+}
+
+// A channel's slot 1 during a dispute: version : 64 | challengedVersion : 64 | deadline : 40 | flags : 8, of which
+// challenger's side : 1 | forfeited : 1 | extensions : 2 | beneficiary attached : 1.
+library Dispute {
+    uint256 private constant CHALLENGED_AT = 64;
+    uint256 private constant DEADLINE_AT = 128;
+    uint256 private constant FLAGS_AT = 168;
+    uint256 private constant FORFEITED = 1 << 169;
+    uint256 private constant EXTENSION = 1 << 170;
+    uint256 private constant REWARDED = 1 << 172;
+    uint256 private constant EXTENSIONS_MAX = 2;
+
+    function create(uint256 v, uint256 until, uint256 side) internal pure returns (uint256) {
+        return v | (v << CHALLENGED_AT) | (until << DEADLINE_AT) | (side << FLAGS_AT);
+    }
+
+    function version(uint256 d) internal pure returns (uint256) {
+        return uint64(d);
+    }
+
+    function withVersion(uint256 d, uint256 v) internal pure returns (uint256) {
+        return (d & ~uint256(type(uint64).max)) | v;
+    }
+
+    function challengedVersion(uint256 d) internal pure returns (uint256) {
+        return uint64(d >> CHALLENGED_AT);
+    }
+
+    function deadline(uint256 d) internal pure returns (uint256) {
+        return uint40(d >> DEADLINE_AT);
+    }
+
+    function challenger(uint256 d) internal pure returns (uint256) {
+        return (d >> FLAGS_AT) & 1;
+    }
+
+    function forfeited(uint256 d) internal pure returns (bool) {
+        return d & FORFEITED != 0;
+    }
+
+    function withForfeit(uint256 d) internal pure returns (uint256) {
+        return d | FORFEITED;
+    }
+
+    function extendable(uint256 d) internal pure returns (bool) {
+        return (d / EXTENSION) % 4 < EXTENSIONS_MAX;
+    }
+
+    function extended(uint256 d, uint256 by) internal pure returns (uint256) {
+        unchecked {
+            return d + (by << DEADLINE_AT) + EXTENSION;
+        }
+    }
+
+    function rewarded(uint256 d) internal pure returns (bool) {
+        return d & REWARDED != 0;
+    }
+
+    function withReward(uint256 d) internal pure returns (uint256) {
+        return d | REWARDED;
+    }
+}
+
+// The first data word of every event about a channel: a : 112 | b : 112 | epoch : 16 | flag : 1.
+function eventWord(uint256 a, uint256 b, uint256 epoch, uint256 flag) pure returns (uint256) {
+    return a | (b << 112) | (epoch << 224) | (flag << 240);
+}
+
+// A channel's slots begin at its id itself.
+function load(uint256 slot) view returns (uint256 word) {
+    assembly ("memory-safe") {
+        word := sload(slot)
+    }
+}
+
+function store(uint256 slot, uint256 word) {
+    assembly ("memory-safe") {
+        sstore(slot, word)
+    }
+}
