@@ -118,6 +118,7 @@ static bool add_txs(cd_worker *w, flight *f) {
                        .kind = (int)e->u.tx.tx.kind,
                        .value = e->u.tx.value,
                        .status = CD_TX_QUEUED,
+                       .deadline = e->u.tx.deadline,
                        .updated = f->unit.now};
     if (l1->ops->encode_call(l1->ctx, &e->u.tx.tx, &row->data, &row->data_len) != CH_OK) return false;
     f->unit.n_txs++;

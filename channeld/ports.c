@@ -6,6 +6,7 @@
 void cd_tx_row_clear(cd_tx_row *row) {
   free(row->data);
   free(row->raw);
+  free(row->replaced);
   memset(row, 0, sizeof *row);
 }
 

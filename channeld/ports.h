@@ -75,14 +75,18 @@ typedef struct cd_tx_row {
   cd_tx_status status;
   bool has_nonce;
   uint64_t nonce;
-  uint8_t *raw; /* signed bytes, from SENT on */
+  uint8_t *raw; /* signed bytes, from SENT on; calls that went out together have the same */
   size_t raw_len;
-  ch_hash hash; /* of raw */
+  ch_hash hash;      /* of raw */
+  ch_hash *replaced; /* hashes of what raw has replaced, oldest first: one of them may be mined all the same */
+  size_t n_replaced;
+  uint64_t since;    /* chain seconds of the first signing, 0: none */
+  uint64_t deadline; /* chain seconds: mined later it is worth nothing; 0: none */
   uint64_t block;
   char error[200];
   uint64_t updated; /* chain seconds */
 } cd_tx_row;
-void cd_tx_row_clear(cd_tx_row *row); /* frees data and raw */
+void cd_tx_row_clear(cd_tx_row *row); /* frees data, raw and replaced */
 
 /* What one event changes: all of it or nothing. The worker fills it and gives it away with commit(). */
 typedef struct cd_unit {
@@ -191,17 +195,49 @@ typedef struct cd_l1_listener {
 } cd_l1_listener;
 
 typedef enum cd_sent {
-  CD_SENT_OK = 1,    /* in the node's pool or mined */
-  CD_SENT_KNOWN,     /* it had it already */
-  CD_SENT_NONCE_LOW, /* that nonce is used */
-  CD_SENT_REFUSED,   /* for good, as these bytes: see why */
-  CD_SENT_RETRY,     /* no answer, or a passing fault */
+  CD_SENT_OK = 1,      /* in the node's pool or mined */
+  CD_SENT_KNOWN,       /* it had it already */
+  CD_SENT_NONCE_LOW,   /* that nonce is used */
+  CD_SENT_UNDERPRICED, /* something with this nonce pays more, or the pool asks for more: outbid it */
+  CD_SENT_REFUSED,     /* for good, as these bytes: see why */
+  CD_SENT_RETRY,       /* no answer, or a passing fault */
 } cd_sent;
+
+/* A call as the adapter encoded it. */
+typedef struct cd_call {
+  ch_amount value; /* native coin to send along */
+  const uint8_t *data;
+  size_t len;
+} cd_call;
+
+/* What is to be signed: made by prepare(). */
+typedef struct cd_prepared {
+  ch_amount value;
+  uint8_t *data; /* malloc'ed */
+  size_t len;
+  uint64_t gas; /* limit; 0 on chains without gas */
+} cd_prepared;
+
+typedef enum cd_ready {
+  CD_READY = 1,     /* sign it */
+  CD_READY_AFTER,   /* another call has to be mined first, which is what was prepared (a token's approval) */
+  CD_READY_REVERTS, /* it would fail now: see why */
+  CD_READY_RETRY,   /* no answer, or a passing fault: see why */
+} cd_ready;
+
+/* Signed bytes that are not mined yet. */
+typedef struct cd_bid {
+  const uint8_t *raw;
+  size_t len;
+  uint64_t since, deadline; /* as in cd_tx_row */
+  bool refused;             /* as underpriced: outbid now, whatever the schedule says */
+} cd_bid;
 
 typedef struct cd_receipt {
   enum { CD_RECEIPT_NONE = 0, CD_RECEIPT_OK, CD_RECEIPT_REVERTED } status;
   uint64_t block;
   bool final;
+  ch_addr created; /* by a deployment, else zero */
   char error[200];
 } cd_receipt;
 
@@ -213,16 +249,28 @@ typedef struct cd_l1_ops {
   /* This node's account. */
   ch_err (*address)(void *ctx, ch_addr *out);
   ch_err (*balance)(void *ctx, const ch_addr *who, const ch_addr *asset, ch_amount *out);
-  /* Encodes a call of the Adjudicator, or a plain transfer, as the adapter's own bytes (malloc'ed). */
+  /* Encodes a call of the Adjudicator, or a plain transfer, as the adapter's own bytes (malloc'ed). Never waits. */
   ch_err (*encode_call)(void *ctx, const ch_tx *tx, uint8_t **data, size_t *len);
   ch_err (*encode_transfer)(void *ctx, const ch_addr *to, const ch_addr *asset, ch_amount amount, uint8_t **data,
                             size_t *len);
   /* The account's next unused nonce at the head. */
   ch_err (*nonce)(void *ctx, uint64_t *out);
-  ch_err (*sign)(void *ctx, uint64_t nonce, ch_amount value, const uint8_t *data, size_t len, uint8_t **raw,
-                 size_t *raw_len, ch_hash *hash);
+  /* Makes calls ready to be signed: asks the chain whether they would succeed now, and what they need. Several (up to
+   * `batch`, all of kind Close) become one transaction. `out` is filled on READY and AFTER. May wait for the chain. */
+  cd_ready (*prepare)(void *ctx, const cd_call *calls, size_t n, cd_prepared *out, char why[200]);
+  size_t batch; /* how many Close calls go into one transaction; below 2: none do */
+  ch_err (*sign)(void *ctx, uint64_t nonce, const cd_prepared *what, uint8_t **raw, size_t *raw_len, ch_hash *hash);
+  /* Signs the same with the same nonce and a higher fee, if the schedule asks for it by now: else *raw is NULL. NULL on
+   * chains without fees. */
+  ch_err (*outbid)(void *ctx, const cd_bid *bid, uint8_t **raw, size_t *raw_len, ch_hash *hash);
   cd_sent (*broadcast)(void *ctx, const uint8_t *raw, size_t len, char why[200]);
-  ch_err (*receipt)(void *ctx, const ch_hash *hash, cd_receipt *out);
+  /* `channel`: of a transaction that holds several calls, whether this channel's was executed. Zero: all of it. */
+  ch_err (*receipt)(void *ctx, const ch_hash *hash, const ch_hash *channel, cd_receipt *out);
+  /* The native coin that the fees of one dispute may take, from challenge to settlement. NULL on chains without fees.
+   */
+  ch_err (*dispute_cost)(void *ctx, ch_amount *out);
+  /* The creation of an Adjudicator, as the adapter's own bytes (malloc'ed). NULL where it is part of the chain. */
+  ch_err (*encode_deploy)(void *ctx, uint8_t **data, size_t *len);
   /* Starts following the chain; calls the listener from a thread of its own until stop(). */
   ch_err (*start)(void *ctx, const cd_l1_listener *listener);
   void (*watch)(void *ctx, const ch_hash *id);

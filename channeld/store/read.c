@@ -304,12 +304,19 @@ static verdict txs_row(void *arg, sqlite3_stmt *stmt) {
       .nonce = cd_column_u64(stmt, 6),
       .block = cd_column_u64(stmt, 9),
       .updated = cd_column_u64(stmt, 11),
+      .since = cd_column_u64(stmt, 13),
+      .deadline = cd_column_u64(stmt, 14),
   };
+  uint8_t *replaced = NULL;
+  size_t len = 0;
   bool sound = cd_column_bytes(stmt, 0, row.key.b, sizeof row.key.b) &&
                cd_column_bytes(stmt, 1, row.channel.b, sizeof row.channel.b) && cd_column_money(stmt, 3, &row.value) &&
                cd_column_copy(stmt, 4, &row.data, &row.data_len) && cd_column_copy(stmt, 7, &row.raw, &row.raw_len) &&
                cd_column_bytes(stmt, 8, row.hash.b, sizeof row.hash.b) &&
-               cd_column_text(stmt, 10, row.error, sizeof row.error);
+               cd_column_text(stmt, 10, row.error, sizeof row.error) && cd_column_copy(stmt, 12, &replaced, &len) &&
+               len % sizeof(ch_hash) == 0;
+  row.replaced = (ch_hash *)replaced;
+  row.n_replaced = len / sizeof(ch_hash);
   verdict v = sound ? go_on(a->each(a->arg, &row)) : BAD;
   cd_tx_row_clear(&row);
   return v;

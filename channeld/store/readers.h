@@ -7,6 +7,9 @@
 
 #include "read.h"
 
+#define CD_READ_TX_COLUMNS                                                                                             \
+  "key, channel, kind, value, data, status, nonce, raw, hash, block, error, updated, replaced, since, deadline"
+
 /* X(SYMBOL, "SQL") */
 #define CD_READ_STATEMENTS(X)                                                                                          \
   X(CHANNELS, "SELECT id, record FROM channel ORDER BY num")                                                           \
@@ -17,12 +20,9 @@
              " WHERE channel = (SELECT num FROM channel WHERE id = ?1) AND seq > ?2"                                   \
              " UNION ALL SELECT seq, updated, version, NULL, NULL, NULL, incoming, status FROM payment"                \
              " WHERE channel = (SELECT num FROM channel WHERE id = ?1) AND seq > ?2 ORDER BY seq")                     \
-  X(TXS, "SELECT key, channel, kind, value, data, status, nonce, raw, hash, block, error, updated"                     \
-         " FROM tx ORDER BY num")                                                                                      \
-  X(TXS_UNFINISHED, "SELECT key, channel, kind, value, data, status, nonce, raw, hash, block, error, updated"          \
-                    " FROM tx INDEXED BY tx_unfinished WHERE status < 4 ORDER BY num")                                 \
-  X(TX, "SELECT key, channel, kind, value, data, status, nonce, raw, hash, block, error, updated"                      \
-        " FROM tx WHERE key = ?")                                                                                      \
+  X(TXS, "SELECT " CD_READ_TX_COLUMNS " FROM tx ORDER BY num")                                                         \
+  X(TXS_UNFINISHED, "SELECT " CD_READ_TX_COLUMNS " FROM tx INDEXED BY tx_unfinished WHERE status < 4 ORDER BY num")    \
+  X(TX, "SELECT " CD_READ_TX_COLUMNS " FROM tx WHERE key = ?")                                                         \
   X(PEERS, "SELECT node, address FROM peer ORDER BY node")
 
 typedef enum cd_read_statement {

@@ -80,6 +80,10 @@ static const char *const MIGRATIONS[] = {
     "  address TEXT NOT NULL) STRICT, WITHOUT ROWID;",
     /* 2: nothing but the promise that every page has a checksum, which they got before (sqlite.c). */
     "",
+    /* 3: a transaction that is outbid. replaced: 32-byte hashes, oldest first. */
+    "ALTER TABLE tx ADD COLUMN replaced BLOB NOT NULL DEFAULT x'';"
+    "ALTER TABLE tx ADD COLUMN since INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE tx ADD COLUMN deadline INTEGER NOT NULL DEFAULT 0;",
 };
 
 unsigned cd_schema_newest(void) {

@@ -250,6 +250,9 @@ static int put_tx(cd_writer *w, cd_write_statement which, const cd_tx_row *row, 
   cd_bind_u64(&b, row->block);
   cd_bind_text(&b, row->error, strnlen(row->error, sizeof row->error));
   cd_bind_u64(&b, row->updated);
+  cd_bind_bytes(&b, row->replaced, row->n_replaced * sizeof *row->replaced);
+  cd_bind_u64(&b, row->since);
+  cd_bind_u64(&b, row->deadline);
   return run(w, &b);
 }
 

@@ -6,6 +6,14 @@
 
 #include "ports.h"
 
+#define CD_WRITE_TX                                                                                                    \
+  "INSERT INTO tx(key, channel, kind, value, data, status, nonce, raw, hash, block, error, updated, replaced, since,"  \
+  " deadline) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"                                                     \
+  " ON CONFLICT(key) DO UPDATE SET channel = excluded.channel, kind = excluded.kind, value = excluded.value,"          \
+  " data = excluded.data, status = excluded.status, nonce = excluded.nonce, raw = excluded.raw,"                       \
+  " hash = excluded.hash, block = excluded.block, error = excluded.error, updated = excluded.updated,"                 \
+  " replaced = excluded.replaced, since = excluded.since, deadline = excluded.deadline"
+
 /* X(SYMBOL, "SQL"): the cached statements. */
 #define CD_WRITE_STATEMENTS(X)                                                                                         \
   X(BEGIN, "BEGIN IMMEDIATE")                                                                                          \
@@ -32,18 +40,8 @@
                      " AND version = ?3 AND idx = ?4")                                                                 \
   X(HISTORY,                                                                                                           \
     "INSERT INTO history(seq, channel, time, from_phase, to_phase, version, cause) VALUES(?, ?, ?, ?, ?, ?, ?)")       \
-  X(TX_NEW, "INSERT INTO tx(key, channel, kind, value, data, status, nonce, raw, hash, block, error, updated)"         \
-            " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"                                                              \
-            " ON CONFLICT(key) DO UPDATE SET channel = excluded.channel, kind = excluded.kind,"                        \
-            " value = excluded.value, data = excluded.data, status = excluded.status, nonce = excluded.nonce,"         \
-            " raw = excluded.raw, hash = excluded.hash, block = excluded.block, error = excluded.error,"               \
-            " updated = excluded.updated WHERE status = 5")                                                            \
-  X(TX_PUT, "INSERT INTO tx(key, channel, kind, value, data, status, nonce, raw, hash, block, error, updated)"         \
-            " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"                                                              \
-            " ON CONFLICT(key) DO UPDATE SET channel = excluded.channel, kind = excluded.kind,"                        \
-            " value = excluded.value, data = excluded.data, status = excluded.status, nonce = excluded.nonce,"         \
-            " raw = excluded.raw, hash = excluded.hash, block = excluded.block, error = excluded.error,"               \
-            " updated = excluded.updated")                                                                             \
+  X(TX_NEW, CD_WRITE_TX " WHERE status = 5")                                                                           \
+  X(TX_PUT, CD_WRITE_TX)                                                                                               \
   X(PEER_PUT,                                                                                                          \
     "INSERT INTO peer(node, address) VALUES(?, ?) ON CONFLICT(node) DO UPDATE SET address = excluded.address")         \
   X(PEER_REMOVE, "DELETE FROM peer WHERE node = ?")

@@ -60,6 +60,7 @@ static ch_err add_tx(step *s, const ch_tx *tx, const ch_hash *key, ch_amount val
   e->u.tx.key = *key;
   e->u.tx.tx = *tx;
   e->u.tx.value = value;
+  if (tx->kind == CH_TX_REFUTE) e->u.tx.deadline = s->c->view.head.slots.deadline;
   return own_locks(e);
 }
 

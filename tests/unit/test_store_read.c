@@ -272,6 +272,7 @@ typedef struct calls {
   size_t n;
   cd_tx_row row[8]; /* without their bytes */
   bool data_ok;
+  uint8_t replaced_end; /* the last byte of what was replaced */
 } calls;
 
 static bool see_tx(void *arg, const cd_tx_row *row) {
@@ -279,6 +280,8 @@ static bool see_tx(void *arg, const cd_tx_row *row) {
   v->data_ok = row->data_len == 4 && memcmp(row->data, "call", 4) == 0 && row->value.v == 7;
   v->row[v->n] = *row;
   v->row[v->n].data = v->row[v->n].raw = NULL;
+  if (row->n_replaced > 0) v->replaced_end = row->replaced[row->n_replaced - 1].b[31];
+  v->row[v->n].replaced = NULL;
   v->n++;
   return true;
 }
@@ -314,6 +317,12 @@ static void test_txs(void **state) {
   sent->raw = (uint8_t *)strdup("signed");
   sent->raw_len = 6;
   sent->hash.b[0] = 0xee;
+  sent->replaced = (ch_hash *)calloc(2, sizeof *sent->replaced);
+  assert_non_null(sent->replaced);
+  sent->replaced[1].b[31] = 0x11;
+  sent->n_replaced = 2;
+  sent->since = 20;
+  sent->deadline = UINT64_MAX;
   assert_int_equal(f->s.ops->tx_put(f->s.ctx, sent), CH_OK);
   commit_tx(f, 1, 21); /* the same wish again: the row is there and goes on as it was */
   v = all_txs(f, true);
@@ -322,6 +331,10 @@ static void test_txs(void **state) {
   assert_true(v.row[0].has_nonce);
   assert_int_equal(v.row[0].raw_len, 6);
   assert_int_equal(v.row[0].hash.b[0], 0xee);
+  assert_int_equal(v.row[0].n_replaced, 2);
+  assert_int_equal(v.replaced_end, 0x11);
+  assert_int_equal(v.row[0].since, 20);
+  assert_true(v.row[0].deadline == UINT64_MAX);
 
   sent->status = CD_TX_FAILED;
   strcpy(sent->error, "reverted");

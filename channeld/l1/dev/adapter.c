@@ -45,8 +45,9 @@ static ch_err l1_nonce(void *ctx, uint64_t *out) {
   return cd_dev_nonce(l->dev, &l->address, out);
 }
 
-static ch_err l1_receipt(void *ctx, const ch_hash *hash, cd_receipt *out) {
+static ch_err l1_receipt(void *ctx, const ch_hash *hash, const ch_hash *channel, cd_receipt *out) {
   const l1 *l = ctx;
+  (void)channel;
   return cd_dev_receipt(l->dev, hash, l->confirmations, out);
 }
 
@@ -84,18 +85,27 @@ static ch_err l1_encode_transfer(void *ctx, const ch_addr *to, const ch_addr *as
   return encode(&body, data, len);
 }
 
-static ch_err l1_sign(void *ctx, uint64_t nonce, ch_amount value, const uint8_t *data, size_t len, uint8_t **raw,
-                      size_t *raw_len, ch_hash *hash) {
+/* This chain has no fees, and tells by the receipt what it refused. */
+static cd_ready l1_prepare(void *ctx, const cd_call *calls, size_t n, cd_prepared *out, char why[200]) {
+  (void)ctx;
+  *out = (cd_prepared){.value = calls[0].value};
+  if (n == 1 && copy_out(calls[0].data, calls[0].len, &out->data, &out->len) == CH_OK) return CD_READY;
+  snprintf(why, 200, "%s", n == 1 ? "memory is out" : "the embedded chain takes one call in a transaction");
+  return CD_READY_RETRY;
+}
+
+static ch_err l1_sign(void *ctx, uint64_t nonce, const cd_prepared *what, uint8_t **raw, size_t *raw_len,
+                      ch_hash *hash) {
   const l1 *l = ctx;
   uint8_t bytes[CD_DEV_TX_MAX];
   size_t n;
   cd_dev_tx tx = {.chain_id = cd_dev_identity(l->dev).chain_id, .nonce = nonce};
-  ch_err err = cd_dev_body_decode(&tx.body, data, len);
+  ch_err err = cd_dev_body_decode(&tx.body, what->data, what->len);
   if (err != CH_OK) {
     return err;
   }
   if (tx.body.kind == CD_DEV_CALL) {
-    tx.value = value;
+    tx.value = what->value;
   }
   err = cd_dev_tx_sign(bytes, &n, &tx, l->key);
   if (err != CH_OK) {
@@ -180,6 +190,8 @@ static const cd_l1_ops OPS = {
     .encode_call = l1_encode_call,
     .encode_transfer = l1_encode_transfer,
     .nonce = l1_nonce,
+    .prepare = l1_prepare,
+    .batch = 1,
     .sign = l1_sign,
     .broadcast = l1_broadcast,
     .receipt = l1_receipt,

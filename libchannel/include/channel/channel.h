@@ -183,8 +183,9 @@ typedef struct ch_effect {
     struct {
       ch_hash key; /* keccak256(id, epoch, kind, version), or ch_deposit_key: the same wish has the same key */
       ch_tx tx;
-      ch_amount value; /* native coin to send along */
-      uint8_t *owned;  /* what tx.u.settle.locks points to; owned by the effects */
+      ch_amount value;   /* native coin to send along */
+      uint64_t deadline; /* chain seconds: of no use if it is mined later; 0: none */
+      uint8_t *owned;    /* what tx.u.settle.locks points to; owned by the effects */
     } tx;
     struct {
       bool incoming;
