@@ -58,9 +58,17 @@ static bool normalise(const char *prefix, char out[65]) {
   return n >= MIN_PREFIX;
 }
 
+static bool has(cd_directory *d, const ch_hash *id) {
+  pthread_mutex_lock(&d->lock);
+  bool found = cd_table_get(&d->entries, id) != NULL;
+  pthread_mutex_unlock(&d->lock);
+  return found;
+}
+
 cd_found cd_directory_find(cd_directory *d, const char *prefix, ch_hash *id) {
   char want[65], have[65];
   if (!normalise(prefix, want)) return CD_FOUND_NONE;
+  if (ch_unhex(id->b, sizeof id->b, want)) return has(d, id) ? CD_FOUND_ONE : CD_FOUND_NONE;
   unsigned found = 0;
   size_t i = 0, len = strlen(want);
   pthread_mutex_lock(&d->lock);
