@@ -49,13 +49,17 @@ static flight *flight_new(cd_worker *w, cd_then then, void *arg) {
   return f;
 }
 
-/* What waited for the barrier leaves. */
+static flight *flight_of(cd_mail *mail) {
+  return (flight *)(void *)((char *)mail - offsetof(flight, mail));
+}
+
+/* What waited for the barrier leaves, once the connection is flushed. */
 static void release(flight *f) {
   cd_net *net = &f->worker->node->net;
   for (size_t i = 0; i < f->unit.fx.n; i++) {
     ch_effect *e = &f->unit.fx.v[i];
     if (e->kind == CH_FX_SEND && f->conn != 0) {
-      net->ops->send(net->ctx, f->conn, e->u.send.bytes, e->u.send.len);
+      net->ops->queue(net->ctx, f->conn, e->u.send.bytes, e->u.send.len);
       e->u.send.bytes = NULL;
     } else if (e->kind == CH_FX_DISCONNECT && f->conn != 0) {
       net->ops->close(net->ctx, f->conn, e->u.disconnect.text);
@@ -64,18 +68,34 @@ static void release(flight *f) {
   if (f->unit.n_txs > 0) cd_sender_wake(f->worker->node->sender);
 }
 
+/* The messages of all units of a commit leave in one piece, and each worker is woken once. */
+static void finish_commit(cd_node *n) {
+  cd_conn last = 0;
+  for (unsigned i = 0; i < n->n_workers; i++) {
+    for (cd_mail *m = n->workers[i].held; m != NULL; m = m->next) {
+      cd_conn conn = flight_of(m)->conn;
+      if (conn != 0 && conn != last) n->net.ops->flush(n->net.ctx, conn);
+      last = conn;
+    }
+  }
+  for (unsigned i = 0; i < n->n_workers; i++)
+    cd_worker_post_held(&n->workers[i]);
+}
+
 /* On the commit thread. */
 static void done(cd_unit *unit, bool ok) {
   flight *f = (flight *)unit->done_ctx;
+  bool last = unit->next == NULL;
   f->ok = ok;
   if (ok) release(f);
-  cd_worker_post(f->worker, &f->mail);
+  cd_worker_hold(f->worker, &f->mail);
+  if (last) finish_commit(f->worker->node);
 }
 
 /* On the owner's thread. */
 static void committed(void *self, cd_mail *mail) {
   cd_worker *w = self;
-  flight *f = (flight *)(void *)((char *)mail - offsetof(flight, mail));
+  flight *f = flight_of(mail);
   bool current = f->generation == w->generation;
   cd_chan *c = f->of_channel ? cd_chan_get(w, &f->unit.channel) : NULL;
   if (c != NULL && current) c->in_flight--;
@@ -224,6 +244,7 @@ static ch_err move_on(cd_worker *w, cd_chan *c, ch_channel *next, flight *f) {
   bool nothing = !f->unit.fx.durable && f->unit.n_txs == 0 && f->then == NULL;
   if (nothing && c->in_flight == 1) {
     release(f);
+    if (f->conn != 0) w->node->net.ops->flush(w->node->net.ctx, f->conn);
     c->in_flight = 0;
     flight_free(f);
   } else {

@@ -40,6 +40,9 @@ typedef struct cd_net_ops {
   /* Queues one message; `bytes` becomes the port's. False (and freed) if the connection is gone or its queue is full,
    * in which case the connection is closed: the protocol recovers on reconnect. Any thread. */
   bool (*send)(void *ctx, cd_conn conn, uint8_t *bytes, size_t len);
+  /* The same, but it may stay until the connection's next send(), flush() or close(): then all leaves in one piece. */
+  bool (*queue)(void *ctx, cd_conn conn, uint8_t *bytes, size_t len);
+  void (*flush)(void *ctx, cd_conn conn);
   /* Closes after what is queued has been sent (within a bound). Any thread. */
   void (*close)(void *ctx, cd_conn conn, const char *reason);
   void (*resume)(void *ctx, cd_conn conn);
@@ -90,7 +93,7 @@ void cd_tx_row_clear(cd_tx_row *row); /* frees data, raw and replaced */
 
 /* What one event changes: all of it or nothing. The worker fills it and gives it away with commit(). */
 typedef struct cd_unit {
-  struct cd_unit *next; /* the store's */
+  struct cd_unit *next; /* the store's; in done() see there */
   unsigned shard;
   ch_hash channel;
   ch_pubkey peer;
@@ -102,7 +105,8 @@ typedef struct cd_unit {
   cd_tx_row *txs; /* new calls, inserted as QUEUED unless their key is there and not FAILED */
   size_t n_txs;
   /* Called on the commit thread when the unit is durable (ok), or when it will never be (!ok: its transaction failed,
-   * or an earlier one of its shard did and the shard has not been reset). Owns the unit from then on. */
+   * or an earlier one of its shard did and the shard has not been reset). Owns the unit from then on. While `next` is
+   * not NULL another unit's done() follows at once: what can be done for all together may wait for the last. */
   void (*done)(struct cd_unit *unit, bool ok);
   void *done_ctx;
 } cd_unit;

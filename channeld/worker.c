@@ -13,6 +13,22 @@ bool cd_worker_post(cd_worker *w, cd_mail *mail) {
   return cd_queue_put(&w->queue, mail);
 }
 
+void cd_worker_hold(cd_worker *w, cd_mail *mail) {
+  mail->next = NULL;
+  *w->held_tail = mail;
+  w->held_tail = &mail->next;
+  w->n_held++;
+}
+
+void cd_worker_post_held(cd_worker *w) {
+  if (w->n_held == 0) return;
+  cd_mail *last = (cd_mail *)(void *)((char *)w->held_tail - offsetof(cd_mail, next));
+  cd_queue_put_all(&w->queue, w->held, last, w->n_held);
+  w->held = NULL;
+  w->held_tail = &w->held;
+  w->n_held = 0;
+}
+
 ch_err cd_worker_fresh_keys(cd_worker *w) {
   ch_keyring_free(w->keys);
   w->keys = NULL;
@@ -24,6 +40,7 @@ ch_err cd_worker_fresh_keys(cd_worker *w) {
 ch_err cd_worker_init(cd_worker *w, cd_node *node, unsigned shard) {
   w->node = node;
   w->shard = shard;
+  w->held_tail = &w->held;
   cd_queue_init(&w->queue, MAILBOX_BOUND);
   cd_table_init(&w->channels, offsetof(cd_chan, id), sizeof(ch_hash));
   cd_table_init(&w->remotes, offsetof(cd_remote, node), sizeof(ch_pubkey));

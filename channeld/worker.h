@@ -23,6 +23,8 @@ typedef struct cd_worker {
   cd_table links;    /* cd_remote by connection, while there is one */
   cd_table waits;    /* cd_pay_item by payment id */
   unsigned generation;
+  cd_mail *held, **held_tail; /* the commit thread's: of units that are settled, until all of their commit are */
+  size_t n_held;
   cd_head head; /* the last block whose views all lie behind; zero at first, so nothing is signed before */
   /* worker 0 only */
   struct cd_contacts *contacts;
@@ -45,5 +47,8 @@ ch_err cd_worker_fresh_keys(cd_worker *w);
 
 /* Any thread. False if the mailbox is above its bound (the mail is in it all the same). */
 bool cd_worker_post(cd_worker *w, cd_mail *mail);
+/* The commit thread: puts a mail aside, and then posts all of them at once. */
+void cd_worker_hold(cd_worker *w, cd_mail *mail);
+void cd_worker_post_held(cd_worker *w);
 
 #endif

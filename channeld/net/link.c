@@ -77,20 +77,6 @@ static void shut_by_stream_locked(cd_link *l, int rv) {
   shut_locked(l, text);
 }
 
-void cd_link_drain_locked(cd_link *l, const char *reason) {
-  if (l->shut || l->draining) {
-    return;
-  }
-  snprintf(l->reason, sizeof l->reason, "%s", reason != NULL && reason[0] != '\0' ? reason : "This node closed it.");
-  l->draining = true;
-  if (!l->flying) {
-    shut_locked(l, ""); /* it has its reason */
-    return;
-  }
-  l->drain_until = cd_monotonic_ms() + l->config->linger_ms;
-  cd_inbox_post(l->inbox, l, CD_LINK_DRAIN);
-}
-
 /* --- Sending ----------------------------------------------------------------------------------------------- */
 
 static void send_flight(cd_link *l) {
@@ -138,11 +124,30 @@ static void on_sent(void *arg) {
   pthread_mutex_unlock(&l->lock);
 }
 
+void cd_link_drain_locked(cd_link *l, const char *reason) {
+  if (l->shut || l->draining) {
+    return;
+  }
+  snprintf(l->reason, sizeof l->reason, "%s", reason != NULL && reason[0] != '\0' ? reason : "This node closed it.");
+  take_off(l);
+  l->draining = true;
+  if (!l->flying) {
+    shut_locked(l, ""); /* it has its reason */
+    return;
+  }
+  l->drain_until = cd_monotonic_ms() + l->config->linger_ms;
+  cd_inbox_post(l->inbox, l, CD_LINK_DRAIN);
+}
+
 static size_t queued(const cd_link *l) {
   return l->out.len + l->flight.len - (l->flying ? l->flight_sent : 0);
 }
 
-bool cd_link_send_locked(cd_link *l, const uint8_t *message, size_t len) {
+void cd_link_flush_locked(cd_link *l) {
+  take_off(l);
+}
+
+bool cd_link_queue_locked(cd_link *l, const uint8_t *message, size_t len) {
   if (l->shut || l->draining) {
     return false;
   }
@@ -155,7 +160,6 @@ bool cd_link_send_locked(cd_link *l, const uint8_t *message, size_t len) {
     return false;
   }
   l->out.len += cd_cipher_seal(&l->tx_cipher, l->out.p + l->out.len, message, (uint16_t)len);
-  take_off(l);
   return true;
 }
 
@@ -163,7 +167,8 @@ void cd_link_ping(cd_link *l) {
   static const uint8_t ping[2] = {0, CD_MSG_PING};
   pthread_mutex_lock(&l->lock);
   if (!l->flying) {
-    cd_link_send_locked(l, ping, sizeof ping);
+    cd_link_queue_locked(l, ping, sizeof ping);
+    take_off(l);
   }
   pthread_mutex_unlock(&l->lock);
 }
@@ -173,7 +178,8 @@ static void send_pong(cd_link *l) {
   static const uint8_t pong[2] = {0, CD_MSG_PONG};
   pthread_mutex_lock(&l->lock);
   if (queued(l) < TX_KEEP) {
-    cd_link_send_locked(l, pong, sizeof pong);
+    cd_link_queue_locked(l, pong, sizeof pong);
+    take_off(l);
   }
   pthread_mutex_unlock(&l->lock);
 }

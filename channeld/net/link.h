@@ -99,7 +99,9 @@ void cd_link_shut(cd_link *l, const char *reason);
 /* The caller of these holds `lock`. */
 
 /* Queues a message. False if the link is shut or draining, or if its queue was full: then it is shut now. */
-bool cd_link_send_locked(cd_link *l, const uint8_t *message, size_t len);
+bool cd_link_queue_locked(cd_link *l, const uint8_t *message, size_t len);
+/* Sends what is queued. */
+void cd_link_flush_locked(cd_link *l);
 void cd_link_resume_locked(cd_link *l);
 /* Shuts it when all that is queued has been sent, posts DRAIN until then. Nothing is delivered any more. */
 void cd_link_drain_locked(cd_link *l, const char *reason);

@@ -470,15 +470,32 @@ static void op_forget(void *ctx, const ch_pubkey *node) {
   cd_inbox_poke(&t->inbox, CD_POKE_PEERS);
 }
 
-static bool op_send(void *ctx, cd_conn conn, uint8_t *bytes, size_t len) {
-  cd_link *l = find_locked(ctx, conn);
+static bool put(cd_transport *t, cd_conn conn, uint8_t *bytes, size_t len, bool flush) {
+  cd_link *l = find_locked(t, conn);
   bool ok = false;
   if (l != NULL) {
-    ok = cd_link_send_locked(l, bytes, len);
+    ok = cd_link_queue_locked(l, bytes, len);
+    if (flush) cd_link_flush_locked(l);
     pthread_mutex_unlock(&l->lock);
   }
   free(bytes);
   return ok;
+}
+
+static bool op_send(void *ctx, cd_conn conn, uint8_t *bytes, size_t len) {
+  return put(ctx, conn, bytes, len, true);
+}
+
+static bool op_queue(void *ctx, cd_conn conn, uint8_t *bytes, size_t len) {
+  return put(ctx, conn, bytes, len, false);
+}
+
+static void op_flush(void *ctx, cd_conn conn) {
+  cd_link *l = find_locked(ctx, conn);
+  if (l != NULL) {
+    cd_link_flush_locked(l);
+    pthread_mutex_unlock(&l->lock);
+  }
 }
 
 static void op_close(void *ctx, cd_conn conn, const char *reason) {
@@ -535,7 +552,8 @@ static bool sensible(const cd_transport_config *c) {
 }
 
 ch_err cd_transport_new(cd_net *out, const cd_transport_config *config, const cd_net_listener *listener) {
-  static const cd_net_ops ops = {op_listen, op_connect, op_forget, op_send, op_close, op_resume, op_stop};
+  static const cd_net_ops ops = {op_listen, op_connect, op_forget, op_send, op_queue,
+                                 op_flush,  op_close,   op_resume, op_stop};
   if (!sensible(config)) {
     return CH_ERR_ARGUMENT;
   }

@@ -172,6 +172,24 @@ static bool make_durable(cd_committer *c, group *g) {
   return false;
 }
 
+/* Single rows first: to the others, `next` tells whether more of them follow. */
+static void tell(group *g) {
+  cd_unit *later = NULL;
+  for (size_t i = g->n; i > 0; i--) {
+    cd_unit *u = g->unit[i - 1];
+    if (u->done == put_done) continue;
+    u->next = later;
+    later = u;
+  }
+  for (size_t i = 0; i < g->n; i++) {
+    if (g->unit[i]->done != put_done) continue;
+    put_done(g->unit[i], g->ok[i]);
+    g->unit[i] = NULL;
+  }
+  for (size_t i = 0; i < g->n; i++)
+    if (g->unit[i]) g->unit[i]->done(g->unit[i], g->ok[i]);
+}
+
 static void run_group(cd_committer *c, group *g) {
   bool committed = make_durable(c, g);
   uint64_t ok = 0;
@@ -183,8 +201,7 @@ static void run_group(cd_committer *c, group *g) {
   c->stats.failed += g->n - ok;
   pthread_mutex_unlock(&c->lock);
 
-  for (size_t i = 0; i < g->n; i++)
-    g->unit[i]->done(g->unit[i], g->ok[i]);
+  tell(g);
   pthread_mutex_lock(&c->lock);
   c->settled += g->n;
   pthread_cond_broadcast(&c->settled_more);

@@ -25,12 +25,17 @@ void cd_queue_destroy(cd_queue *q) {
 }
 
 bool cd_queue_put(cd_queue *q, cd_mail *mail) {
-  mail->next = NULL;
+  return cd_queue_put_all(q, mail, mail, 1);
+}
+
+bool cd_queue_put_all(cd_queue *q, cd_mail *first, cd_mail *last, size_t n) {
+  last->next = NULL;
   pthread_mutex_lock(&q->lock);
   bool was_empty = q->head == NULL;
-  *q->tail = mail;
-  q->tail = &mail->next;
-  bool below = ++q->count <= q->bound;
+  *q->tail = first;
+  q->tail = &last->next;
+  q->count += n;
+  bool below = q->count <= q->bound;
   pthread_mutex_unlock(&q->lock);
   if (was_empty) pthread_cond_signal(&q->filled);
   return below;

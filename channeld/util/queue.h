@@ -31,6 +31,8 @@ void cd_queue_destroy(cd_queue *q);
 
 /* Any thread. False if the box was above its bound; the mail is in it all the same. */
 bool cd_queue_put(cd_queue *q, cd_mail *mail);
+/* The same for a list of `n` mails from `first` to `last`, in order. */
+bool cd_queue_put_all(cd_queue *q, cd_mail *first, cd_mail *last, size_t n);
 /* Whether it is above its bound now. Any thread. */
 bool cd_queue_full(cd_queue *q);
 /* The taker gets what is there and, when nothing is left, learns that no more will come. */

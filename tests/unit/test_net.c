@@ -92,6 +92,35 @@ static void test_close_sends_what_is_queued(void **state) {
   node_end(&b);
 }
 
+static bool queue(node *n, uint32_t number) {
+  uint8_t *bytes = calloc(1, 100);
+  assert_non_null(bytes);
+  bytes[0] = 0x80;
+  memcpy(bytes + 2, &number, sizeof number);
+  return n->net.ops->queue(n->net.ctx, GET(n, conn), bytes, 100);
+}
+
+/* In order, whatever makes them leave. */
+static void test_queued_leave_together(void **state) {
+  (void)state;
+  node a, b;
+  pair_start(&a, &b, NULL);
+  b.net.ops->forget(b.net.ctx, &a.id);
+  assert_true(queue(&b, 0) && queue(&b, 1));
+  b.net.ops->flush(b.net.ctx, GET(&b, conn));
+  WAIT(&a, a.messages == 2);
+  assert_true(queue(&b, 2) && node_send(&b, 3, 100));
+  WAIT(&a, a.messages == 4);
+  assert_true(queue(&b, 4) && queue(&b, 5));
+  b.net.ops->close(b.net.ctx, GET(&b, conn), "The test is over.");
+  WAIT(&a, a.downs == 1);
+  WAIT(&b, b.downs == 1);
+  assert_int_equal(GET(&a, messages), 6);
+  b.net.ops->flush(b.net.ctx, 1); /* of a connection that is gone */
+  node_end(&a);
+  node_end(&b);
+}
+
 static void test_too_long_a_message(void **state) {
   (void)state;
   node a, b;
@@ -427,6 +456,7 @@ int main(void) {
   cd_log_set_level(CD_LOG_ERROR);
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_ten_thousand_messages_both_ways),
+      cmocka_unit_test(test_queued_leave_together),
       cmocka_unit_test(test_echo),
       cmocka_unit_test(test_every_size),
       cmocka_unit_test(test_close_sends_what_is_queued),

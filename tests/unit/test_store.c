@@ -154,6 +154,39 @@ static void test_groups_share_a_flush_in_order(void **state) {
     assert_int_equal(tag_of(&f->s, c), c == 0 ? 70 : 63 + c);
 }
 
+/* How many units said that they are the last of their commit. */
+static void count_last(cd_unit *u, bool ok) {
+  assert_true(ok);
+  *(unsigned *)u->done_ctx += u->next == NULL;
+  cd_unit_free(u);
+}
+
+static void *put_row(void *arg) {
+  fixture *f = (fixture *)arg;
+  assert_int_equal(f->s.ops->peer_put(f->s.ctx, &(ch_pubkey){{2}}, "host:1"), CH_OK);
+  return NULL;
+}
+
+static void test_the_last_of_a_commit_knows_it(void **state) {
+  fixture *f = (fixture *)*state;
+  pthread_t other;
+  unsigned last = 0;
+  close_gate(f);
+  assert_int_equal(pthread_create(&other, NULL, put_row, f), 0); /* a row of its own, wherever it comes */
+  for (uint64_t i = 1; i <= 70; i++) {
+    cd_unit *u = units_new((unsigned)i % 7, i);
+    u->done = count_last;
+    u->done_ctx = &last;
+    f->s.ops->commit(f->s.ctx, u);
+  }
+  uint64_t before = stats(f).groups;
+  open_gate(f);
+  f->s.ops->flush(f->s.ctx);
+  assert_int_equal(pthread_join(other, NULL), 0);
+  assert_in_range(stats(f).groups - before, 3, 4); /* with the row, which may be alone */
+  assert_int_equal(last, 3);
+}
+
 static void syncs_done(cd_unit *u, bool ok) {
   assert_true(ok);
   *(unsigned *)u->done_ctx = faultvfs_syncs();
@@ -524,6 +557,7 @@ static int register_vfs(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_groups_share_a_flush_in_order, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_the_last_of_a_commit_knows_it, setup, teardown),
       cmocka_unit_test_setup_teardown(test_done_comes_after_the_flush, setup, teardown),
       cmocka_unit_test_setup_teardown(test_close_makes_all_durable, setup, teardown),
       cmocka_unit_test_setup_teardown(test_a_full_queue_blocks, setup, teardown),
