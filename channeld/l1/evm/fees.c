@@ -56,7 +56,7 @@ bool cd_fee_market(cd_market *out, const json_t *history) {
 unsigned cd_fee_urgency(uint64_t since, uint64_t deadline, uint64_t now) {
   if (deadline == 0 || now <= since) return 0;
   if (deadline <= since) return URGENT;
-  uint64_t half = (deadline - since + 1) / 2, passed = now - since;
+  uint64_t half = (deadline - since) / 2 + 1, passed = now - since;
   return passed >= half ? URGENT : (unsigned)((ch_u128)passed * URGENT / half);
 }
 
@@ -79,7 +79,9 @@ static uint64_t raised(uint64_t fee) {
 bool cd_fee_outbid(cd_fee *out, const cd_fee *old, const cd_market *m, unsigned urgency, uint64_t limit, bool refused) {
   cd_fee want = cd_fee_offer(m, urgency, limit);
   bool too_low = old->max < m->base + least(old->priority, PRIORITY_FLOOR);
-  bool rises = want.priority >= raised(old->priority);
+  /* In few steps: each of them raises the other fee, too, and that has to last until the deadline. */
+  bool rises = want.priority >= raised(old->priority) + old->priority / 2;
+  if (urgency == URGENT) rises = true; /* the last one: all that there is */
   if (!refused && !too_low && !rises) return false;
   if (old->max > BASE_FEE_MAX || raised(old->max) > limit) return false;
   out->max = most(want.max, raised(old->max));
