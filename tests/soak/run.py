@@ -43,6 +43,7 @@ class Load:
             [os.path.join(BUILD, "tests", "load"), "--api", node.api, "--token-file", os.path.join(node.dir, "api.token"),
              "--channels", channels, "--per-request", "4", "--prefix", self.prefix],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout.readline().startswith("ready"), f"the load {self.prefix} did not start"
         self.process.stdin.write("\n")
         self.process.stdin.flush()
 
