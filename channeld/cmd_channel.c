@@ -130,13 +130,28 @@ static bool has_ended(cd_worker *w, cd_chan *c, const cd_chan_wait *wait) {
   return true;
 }
 
+static bool has_frozen(cd_worker *w, cd_chan *c, const cd_chan_wait *wait) {
+  cd_chan_reply(w, c, CD_OK, wait->reply);
+  return true;
+}
+
+static bool has_resumed(cd_worker *w, cd_chan *c, const cd_chan_wait *wait) {
+  ch_info info;
+  cd_chan_info(w, c, &info);
+  if (info.frozen) return false;
+  cd_chan_reply(w, c, CD_OK, wait->reply);
+  return true;
+}
+
 static void stepped(cd_worker *w, void *arg, bool ok) {
   job *j = arg;
   cd_chan *c = cd_chan_get(w, &j->id);
   if (!ok || c == NULL) {
     cd_chan_reply_lost(j->reply);
   } else {
-    cd_chan_wait_for(w, c, &(cd_chan_wait){.look = has_ended, .reply = j->reply}, j->wait_ms);
+    bool freeze = j->ev.kind == CH_EV_FREEZE, resume = j->ev.kind == CH_EV_RESUME;
+    cd_chan_wait wait = {.look = freeze ? has_frozen : resume ? has_resumed : has_ended, .reply = j->reply};
+    cd_chan_wait_for(w, c, &wait, j->wait_ms);
   }
   free(j);
 }
@@ -181,6 +196,15 @@ void cd_cmd_channel_close(cd_args *a) {
 void cd_cmd_channel_challenge(cd_args *a) {
   bool risk_bond = cd_arg_flag(a, "risk_bond");
   post_job(a, &(ch_event){.kind = CH_EV_CHALLENGE, .u.challenge.risk_bond = risk_bond}, 0);
+}
+
+void cd_cmd_channel_freeze(cd_args *a) {
+  post_job(a, &(ch_event){.kind = CH_EV_FREEZE}, 0);
+}
+
+void cd_cmd_channel_resume(cd_args *a) {
+  uint64_t wait_ms = cd_arg_number(a, "wait_ms", 0);
+  post_job(a, &(ch_event){.kind = CH_EV_RESUME}, wait_ms);
 }
 
 /* --- All channels -------------------------------------------------------------------------------- */

@@ -180,10 +180,10 @@ static int direction_of(cd_args *a) {
 static int status_of(cd_args *a) {
   const char *text = cd_arg_text(a, "status");
   if (text == NULL) return 0;
-  for (int s = CH_PAYMENT_PENDING; s <= CH_PAYMENT_FAILED; s++) {
+  for (int s = CH_PAYMENT_PENDING; s <= CH_PAYMENT_UNKNOWN; s++) {
     if (strcmp(text, cd_payment_status_name((ch_payment_status)s)) == 0) return s;
   }
-  cd_args_fail(a, "status", "pending, settled or failed");
+  cd_args_fail(a, "status", "pending, settled, failed or unknown");
   return 0;
 }
 

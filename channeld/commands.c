@@ -25,6 +25,8 @@ static const struct {
     {"channel.close", cd_cmd_channel_close},
     {"channel.close_all", cd_cmd_channel_close_all},
     {"channel.challenge", cd_cmd_channel_challenge},
+    {"channel.freeze", cd_cmd_channel_freeze},
+    {"channel.resume", cd_cmd_channel_resume},
     {"channel.deposit", cd_cmd_channel_deposit},
     {"channel.withdraw", cd_cmd_channel_withdraw},
     {"payment.create", cd_cmd_payment_create},

@@ -27,6 +27,8 @@ void cd_cmd_channel_history(cd_args *a);
 void cd_cmd_channel_close(cd_args *a);
 void cd_cmd_channel_close_all(cd_args *a);
 void cd_cmd_channel_challenge(cd_args *a);
+void cd_cmd_channel_freeze(cd_args *a);
+void cd_cmd_channel_resume(cd_args *a);
 void cd_cmd_channel_deposit(cd_args *a);
 void cd_cmd_channel_withdraw(cd_args *a);
 void cd_cmd_payment_create(cd_args *a);

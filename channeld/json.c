@@ -85,6 +85,7 @@ const char *cd_payment_status_name(ch_payment_status s) {
   case CH_PAYMENT_PENDING: return "pending";
   case CH_PAYMENT_SETTLED: return "settled";
   case CH_PAYMENT_FAILED: return "failed";
+  case CH_PAYMENT_UNKNOWN: return "unknown";
   }
   return "unknown";
 }

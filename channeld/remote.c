@@ -126,7 +126,8 @@ static void dispatch(cd_worker *w, cd_remote *r, const ch_msg *msg) {
   case CH_MSG_UPDATE:
   case CH_MSG_FULL_STATE:
   case CH_MSG_CLOSE:
-  case CH_MSG_WITHDRAW: on_channel_message(w, r, msg); break;
+  case CH_MSG_WITHDRAW:
+  case CH_MSG_RESUME: on_channel_message(w, r, msg); break;
   }
 }
 

@@ -54,6 +54,7 @@ static const cd_field channel_deposit[] = {
 static const cd_field channel_withdraw[] = {TEXT("id", CD_PATH, REQUIRED), AMOUNT("amount", REQUIRED), WAIT, END};
 static const cd_field channel_challenge[] = {
     TEXT("id", CD_PATH, REQUIRED), {.name = "risk_bond", .place = CD_BODY, .type = CD_FLAG}, END};
+static const cd_field channel_resume[] = {TEXT("id", CD_PATH, REQUIRED), WAIT, END};
 static const cd_field channel_close[] = {TEXT("id", CD_PATH, REQUIRED), WAIT, END};
 
 static const cd_field one_of_many[] = {
@@ -71,7 +72,7 @@ static const cd_field payment_create[] = {
 static const cd_field payment_list[] = {
     TEXT("channel", CD_QUERY),
     WORD("direction", "in out"),
-    WORD("status", "pending settled failed"),
+    WORD("status", "pending settled failed unknown"),
     PAGE,
     {.name = "newest", .place = CD_QUERY, .type = CD_FLAG},
     END,
@@ -98,6 +99,8 @@ const cd_route cd_routes[] = {
     {"POST", "/v1/channels/{id}/withdraw", "channel.withdraw", channel_withdraw},
     {"POST", "/v1/channels/{id}/close", "channel.close", channel_close},
     {"POST", "/v1/channels/{id}/challenge", "channel.challenge", channel_challenge},
+    {"POST", "/v1/channels/{id}/freeze", "channel.freeze", id_in_path},
+    {"POST", "/v1/channels/{id}/resume", "channel.resume", channel_resume},
     {"GET", "/v1/payments", "payment.list", payment_list},
     {"POST", "/v1/payments", "payment.create", payment_create},
     {"GET", "/v1/payments/{id}", "payment.show", id_in_path},

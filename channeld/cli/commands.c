@@ -59,6 +59,7 @@ static const cli_arg channel_challenge[] = {
      "for a frozen channel: challenge though its state may be old, which can cost the bond", NULL},
     END,
 };
+static const cli_arg channel_resume[] = {CHANNEL, WAIT("how long to wait for the peer's signature (default 0)"), END};
 static const cli_arg channel_close[] = {CHANNEL, WAIT("how long to wait for the end (default 0)"), END};
 static const cli_arg pay[] = {
     {"target", "CHANNEL|NODEID", NULL, CLI_TARGET, true, "which channel, or whom", "batch"},
@@ -71,7 +72,7 @@ static const cli_arg pay[] = {
 static const cli_arg payment_list[] = {
     {"channel", "--channel", "CHANNEL", CLI_TEXT, false, "only of this channel", NULL},
     {"direction", "--direction", "in|out", CLI_TEXT, false, "only received, or only made", NULL},
-    {"status", "--status", "STATUS", CLI_TEXT, false, "only pending, settled or failed", NULL},
+    {"status", "--status", "STATUS", CLI_TEXT, false, "only pending, settled, failed or unknown", NULL},
     PAGE,
     {"newest", "--newest", NULL, CLI_SWITCH, false, "the newest first", NULL},
     END,
@@ -283,6 +284,10 @@ const cli_command cli_commands[] = {
      &closing_view, NULL, "They are under way; `channel-cli channel list` tells how far they are."},
     {"channel", "challenge", "leave alone, if the peer does not answer", "POST", "/v1/channels/{id}/challenge",
      channel_challenge, &channel_view, NULL, SHOW_MORE},
+    {"channel", "freeze", "sign nothing more: its data are an old copy, or may be", "POST", "/v1/channels/{id}/freeze",
+     channel_show, &channel_view, NULL, NULL},
+    {"channel", "resume", "go on with a frozen channel, with the peer's help", "POST", "/v1/channels/{id}/resume",
+     channel_resume, &channel_view, NULL, SHOW_MORE},
     {"pay", NULL, "pay through a channel", "POST", "/v1/payments", pay, &paid_view, NULL,
      "It is accepted, but not settled yet; `channel-cli payment show ID` tells."},
     {"payment", "list", "payments made and received", "GET", "/v1/payments", payment_list, &payments_view, NULL, NULL},

@@ -163,14 +163,14 @@ static verdict payments_row(void *arg, sqlite3_stmt *stmt) {
  * the statement is prepared. */
 static sqlite3_stmt *payments_stmt(cd_reader *reader, const cd_payment_filter *f) {
   static const char *const direction[] = {"", " AND incoming = 0", " AND incoming = 1"};
-  static const char *const status[] = {"", " AND status = 1", " AND status = 2", " AND status = 3"};
-  static const char *const by_status[] = {"", " INDEXED BY payment_pending", "", " INDEXED BY payment_failed"};
+  static const char *const status[] = {"", " AND status = 1", " AND status = 2", " AND status = 3", " AND status = 4"};
+  static const char *const by_status[] = {"", " INDEXED BY payment_pending", "", " INDEXED BY payment_failed", ""};
   const char *id = !f->id              ? ""
                    : f->direction != 0 ? " AND id = ?3"
                                        : " AND ((incoming = 0 AND id = ?3) OR (incoming = 1 AND id = ?3))";
   const char *plus = f->id ? "+" : "";
   size_t slot = (size_t)f->direction;
-  slot = slot * 4 + (size_t)f->status;
+  slot = slot * (CH_PAYMENT_UNKNOWN + 1) + (size_t)f->status;
   slot = slot * 2 + (f->channel != NULL);
   slot = slot * 2 + (f->id != NULL);
   slot = slot * 2 + f->newest_first;
@@ -187,7 +187,7 @@ static sqlite3_stmt *payments_stmt(cd_reader *reader, const cd_payment_filter *f
 
 ch_err cd_read_payments(cd_readers *r, const cd_payment_filter *f, bool (*each)(void *arg, const cd_payment *p),
                         void *arg) {
-  if (f->direction < 0 || f->direction > 2 || f->status < 0 || f->status > CH_PAYMENT_FAILED || f->limit < 1 ||
+  if (f->direction < 0 || f->direction > 2 || f->status < 0 || f->status > CH_PAYMENT_UNKNOWN || f->limit < 1 ||
       f->limit > 1000)
     return CH_ERR_ARGUMENT;
   cd_reader *reader = cd_readers_take(r);
@@ -232,10 +232,11 @@ static verdict give_entry(history_arg *a, const cd_history *h) {
 /* "2 payments sent". */
 static verdict give_run(history_arg *a) {
   if (a->count == 0) return MORE;
-  const char *what = a->status == CH_PAYMENT_PENDING  ? "pending"
-                     : a->status == CH_PAYMENT_FAILED ? "failed"
-                     : a->incoming                    ? "received"
-                                                      : "sent";
+  const char *what = a->status == CH_PAYMENT_PENDING   ? "pending"
+                     : a->status == CH_PAYMENT_FAILED  ? "failed"
+                     : a->status == CH_PAYMENT_UNKNOWN ? "unknown"
+                     : a->incoming                     ? "received"
+                                                       : "sent";
   snprintf(a->run.cause, sizeof a->run.cause, "%llu payment%s %s", (unsigned long long)a->count,
            a->count == 1 ? "" : "s", what);
   a->count = 0;

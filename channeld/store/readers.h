@@ -32,8 +32,8 @@ typedef enum cd_read_statement {
       CD_READ_COUNT
 } cd_read_statement;
 
-/* Filters of payments: channel or not, id or not, 3 directions, 4 statuses, 2 orders. */
-#define CD_READ_PAYMENTS (2 * 2 * 3 * 4 * 2)
+/* Filters of payments: channel or not, id or not, 3 directions, 5 statuses, 2 orders. */
+#define CD_READ_PAYMENTS (2 * 2 * 3 * 5 * 2)
 
 /* One connection; one thread at a time. */
 typedef struct cd_reader {

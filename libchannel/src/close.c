@@ -5,7 +5,6 @@
 
 ch_err on_close_command(step *s) {
   ch_channel *c = s->c;
-  if (c->frozen) return CH_ERR_FROZEN;
   ch_phase p = phase_of(c);
   if (p != CH_PHASE_OPEN && p != CH_PHASE_SHUTDOWN && p != CH_PHASE_CLOSING && p != CH_PHASE_DISPUTED)
     return CH_ERR_PHASE;
@@ -17,10 +16,25 @@ ch_err on_close_command(step *s) {
   return queue_shutdown(c);
 }
 
+/* Leaving a freeze needs no shutdown: nothing else is signed any more. But what is in L must be all there is. */
 static bool may_close(const ch_channel *c) {
-  if (c->frozen || !ch_hash_is_zero(&c->latest.locks_hash)) return false;
+  if (!ch_hash_is_zero(&c->latest.locks_hash)) return false;
   ch_phase p = phase_of(c);
-  return p == CH_PHASE_SHUTDOWN || p == CH_PHASE_CLOSING || p == CH_PHASE_DISPUTED;
+  if (p == CH_PHASE_SHUTDOWN || p == CH_PHASE_CLOSING || p == CH_PHASE_DISPUTED) return true;
+  bool freeze = c->frozen || c->link.peer_frozen;
+  return freeze && (p == CH_PHASE_FUNDING || p == CH_PHASE_OPEN) && !c->reserved.active;
+}
+
+/* Whether a frozen side, which was told to, may sign Close. */
+static bool may_leave_freeze(const step *s) {
+  const ch_channel *c = s->c;
+  return c->close.wanted && !c->resume.wanted && freeze_is_over(c, s->env);
+}
+
+/* Whether the sides know of each other what they have: then Close can be spoken of. */
+static bool can_talk(const ch_channel *c) {
+  if (c->frozen || c->link.peer_frozen) return c->link.greeted && !c->link.wait_full;
+  return c->link.synced;
 }
 
 static ch_err send_close(step *s) {
@@ -51,11 +65,13 @@ static ch_err sign_close(step *s, uint64_t valid_until) {
 
 ch_err on_close_message(step *s, const ch_msg *m) {
   ch_channel *c = s->c;
-  if (c->frozen || !c->link.synced) return unsynced(c);
+  uint64_t until = m->u.close.valid_until, now = s->env->now;
+  if (!can_talk(c)) return unsynced(c);
   if (m->epoch != c->epoch) return CH_ERR_VIOLATION;
   if (!may_close(c)) return CH_OK;
-  if (m->u.close.net.v != c->latest.net.v) return c->shutdown ? CH_ERR_VIOLATION : CH_OK;
-  uint64_t until = m->u.close.valid_until, now = s->env->now;
+  bool answer = c->close.have[c->me] && c->close.valid_until == until;
+  if (c->frozen && !answer && !may_leave_freeze(s)) return CH_OK;
+  if (m->u.close.net.v != c->latest.net.v) return c->shutdown && !c->frozen ? CH_ERR_VIOLATION : CH_OK;
   if (until > now + CLOSE_VALIDITY + CLOCK_SKEW) return CH_ERR_VIOLATION;
   ch_close what = {c->id, c->epoch, m->u.close.net, until};
   ch_hash digest;
@@ -101,8 +117,9 @@ ch_err pursue_close(step *s) {
     bool overdue = s->env->now + CLOSE_VALIDITY >= c->close.valid_until + ENDING_GRACE;
     return c->close.wanted || overdue ? submit_close(s) : CH_OK;
   }
-  if (!c->close.wanted || !c->link.synced) return CH_OK;
+  if (!c->close.wanted || !can_talk(c)) return CH_OK;
   /* On a new connection: the signature may have been lost with the old one. */
-  if (c->close.have[c->me]) return s->cur->link.synced ? CH_OK : send_close(s);
+  if (c->close.have[c->me]) return can_talk(s->cur) ? CH_OK : send_close(s);
+  if (c->frozen ? !may_leave_freeze(s) : c->link.peer_frozen) return CH_OK;
   return chain_fresh(s->env) ? sign_close(s, s->env->now + CLOSE_VALIDITY) : CH_OK;
 }

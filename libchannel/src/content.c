@@ -56,6 +56,10 @@ bool content_known(const ch_channel *c, uint64_t version, content *what) {
     *what = c->out.what;
     return true;
   }
+  if (c->resume.version && version == c->resume.version) {
+    *what = content_latest(c);
+    return true;
+  }
   if (version == c->old.version) {
     *what = c->old.what;
     return true;
@@ -76,7 +80,7 @@ bool may_sign_state(const ch_channel *c) {
 ch_err sign_content(step *s, uint64_t version, const content *what, ch_sig *sig) {
   ch_channel *c = s->c;
   if (!chain_fresh(s->env)) return CH_ERR_STALE;
-  if (c->frozen) return CH_ERR_FROZEN;
+  if (c->frozen && !s->resuming) return CH_ERR_FROZEN;
   if (version <= c->highest.version) return CH_ERR_DOUBLE_SIGN;
   ch_hash digest;
   ch_sign_state request = {
@@ -106,18 +110,4 @@ ch_err verify_peer(step *s, uint64_t version, const content *what, const ch_sig 
     s->fx->durable = true;
   }
   return CH_OK;
-}
-
-ch_err freeze(step *s, const char *reason) {
-  ch_channel *c = s->c;
-  if (c->frozen) return CH_OK;
-  c->frozen = true;
-  size_t n = strlen(reason);
-  if (n >= sizeof c->freeze_reason) n = sizeof c->freeze_reason - 1;
-  memcpy(c->freeze_reason, reason, n);
-  c->freeze_reason[n] = 0;
-  c->link.synced = false;
-  s->fx->durable = true;
-  ch_phase p = phase_of(c);
-  return fx_history(s->fx, p, p, c->latest.version, c->freeze_reason);
 }

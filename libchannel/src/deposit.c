@@ -49,6 +49,7 @@ ch_err want_deposit(step *s) {
   const ch_channel *c = s->c;
   if (phase_of(c) != CH_PHASE_FUNDING && phase_of(c) != CH_PHASE_OPEN) return CH_OK;
   if (!c->heard || c->frozen) return CH_OK;
+  if (c->latest.version >> RESUME_BLOCK_BITS) return CH_OK; /* memory was lost: it may be on its way already */
   if (!c->opener_funds) return came(c, c->me) ? CH_OK : deposit_for(s, c->epoch, c->me, c->deposit[c->me], NULL);
   if (c->me != 0 || (came(c, 0) && came(c, 1))) return CH_OK;
   if (c->deposit[0].v && c->deposit[1].v) return deposit_both(s);

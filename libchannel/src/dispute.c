@@ -98,8 +98,10 @@ static ch_err answer_dispute(step *s) {
     content_digest(c, d->version, &what, &outcome, &digest);
     known = ch_hash_eq(&outcome, &d->outcome_hash);
   }
-  if (!known && d->version >= c->latest.version)
+  if (!known && d->version >= c->latest.version) {
+    note_shown(s, d->version);
     return freeze(s, "the chain shows a state signed by us that is not in our data: memory was lost");
+  }
   if (s->env->head_time > d->deadline) return want_settle(s, d);
   return d->version < c->latest.version ? want_refute(s) : CH_OK;
 }
@@ -114,8 +116,9 @@ static ch_err account_ending(step *s) {
   for (size_t i = 0; i < c->n_out + c->n_queue; i++) {
     const ch_op *op = &c->ops[i];
     bool in = executed && op->version == executed;
-    ch_err err = fx_payment(s->fx, op, false, in ? CH_PAYMENT_SETTLED : CH_PAYMENT_FAILED, c->epoch, in ? executed : 0,
-                            i, in ? CH_OK : CH_ERR_PHASE);
+    ch_payment_status failed = c->frozen ? CH_PAYMENT_UNKNOWN : CH_PAYMENT_FAILED;
+    ch_err err = fx_payment(s->fx, op, false, in ? CH_PAYMENT_SETTLED : failed, c->epoch, in ? executed : 0, i,
+                            in ? CH_OK : CH_ERR_PHASE);
     if (err) return err;
   }
   c->n_out = c->n_queue = 0;

@@ -23,6 +23,7 @@ const char *ch_wait_text(ch_wait w) {
 
 static ch_wait wait_open(const ch_channel *c) {
   if (!c->link.up) return c->out.kind != OUT_NONE || c->n_queue || c->close_wanted ? CH_WAIT_PEER : CH_WAIT_NOTHING;
+  if (c->link.peer_frozen) return CH_WAIT_PEER_FROZEN;
   if (!c->link.synced) return CH_WAIT_SYNC;
   if (c->out.kind != OUT_NONE) return c->close_wanted ? CH_WAIT_SHUTDOWN : CH_WAIT_ACCEPT;
   return CH_WAIT_NOTHING;
@@ -44,6 +45,18 @@ static ch_wait wait_closing(const ch_channel *c, uint64_t *until) {
   return CH_WAIT_CLOSE_SIGNATURE;
 }
 
+static ch_wait wait_frozen(const ch_channel *c, const ch_env *env, uint64_t *until) {
+  if (c->close.mine_until) return wait_closing(c, until);
+  if (!c->resume.wanted && !c->close_wanted) return CH_WAIT_OPERATOR;
+  if (!freeze_is_over(c, env)) {
+    *until = c->frozen_at + FREEZE_SECONDS;
+    return CH_WAIT_FREEZE;
+  }
+  if (!c->link.up) return CH_WAIT_PEER;
+  if (!c->link.greeted || c->link.wait_full) return CH_WAIT_SYNC;
+  return c->resume.wanted ? CH_WAIT_RESUME : CH_WAIT_CLOSE_SIGNATURE;
+}
+
 static ch_wait wait_dispute(const ch_channel *c, const ch_env *env, uint64_t *until) {
   const ch_adj_slots *d = &c->view.head.slots;
   *until = c->challenge_until;
@@ -60,7 +73,7 @@ static ch_wait waits_for(const ch_channel *c, const ch_env *env, uint64_t *until
   if (!chain_fresh(env)) return CH_WAIT_CHAIN;
   if (p == CH_PHASE_ENDING) return CH_WAIT_FINALITY;
   if (p == CH_PHASE_DISPUTED) return wait_dispute(c, env, until);
-  if (c->frozen) return CH_WAIT_OPERATOR;
+  if (c->frozen) return wait_frozen(c, env, until);
   if (p == CH_PHASE_OPENING) {
     *until = c->created + OPENING_EXPIRY;
     return CH_WAIT_CONFIRM;
@@ -72,11 +85,12 @@ static ch_wait waits_for(const ch_channel *c, const ch_env *env, uint64_t *until
   return wait_closing(c, until);
 }
 
-/* Section 5: L has my parity, or is more than 3 above the last version below it whose content differed. */
+/* Section 5: L has my parity, or is more than 3 above the last version below it whose content differed, and no bare
+ * resume. */
 static bool is_sealed(const ch_channel *c) {
   if (!c->latest.version) return true;
   if (ch_version_side(c->latest.version) == c->me) return true;
-  return c->latest.version - c->changed_at > SIGNED_DISTANCE;
+  return c->latest.version - c->changed_at > SIGNED_DISTANCE && (uint32_t)c->latest.version > 2;
 }
 
 static void balances(const ch_channel *c, ch_info *out) {

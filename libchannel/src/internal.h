@@ -11,6 +11,10 @@
 #define WITHDRAW_VALIDITY_MAX 86400u
 /* How much the two sides' clocks may differ when a validUntil is judged. */
 #define CLOCK_SKEW 300u
+/* What a frozen side may have signed and forgotten expires within this time. */
+#define FREEZE_SECONDS (WITHDRAW_VALIDITY_MAX + CLOCK_SKEW)
+/* Each resume begins a new block of versions; what is not a resume counts within its block. */
+#define RESUME_BLOCK_BITS 32
 /* Side 1 keeps an unconfirmed opening this long. */
 #define OPENING_EXPIRY 600u
 /* A side that did not start the ending leaves the transaction to the one that did for this long. */
@@ -77,6 +81,13 @@ typedef struct reservation {
   ch_sig sig[2];
 } reservation;
 
+/* My way out of a freeze. The content is that of L, which stays as it is once the resume is signed. */
+typedef struct resumption {
+  bool wanted;
+  uint64_t version; /* 0: not signed */
+  ch_sig sig;
+} resumption;
+
 /* What operations do to a channel, one after the other, before anything is signed. */
 typedef struct replay {
   content what;
@@ -91,6 +102,7 @@ typedef struct link {
   bool synced;    /* reestablish exchanged, same L: updates may flow */
   bool wait_full; /* the peer is ahead: its full state must come first */
   bool peer_frozen;
+  bool resumed;   /* my resume was said on it */
   bool has_funds; /* the peer said what it sees confirmed */
   ch_net peer_contribution[2];
   bool ahead;   /* the peer is in a later epoch already: */
@@ -121,7 +133,11 @@ struct ch_channel {
   bool close_wanted;
   bool revealed; /* the salt may be public: a challenge was signed here, or seen at any head */
   bool frozen;
+  uint64_t frozen_at; /* chain seconds; 0: not frozen, or nobody has looked at the time yet */
   char freeze_reason[120];
+  uint64_t shown; /* the highest signature of mine that somebody had and I did not */
+  resumption resume;
+  bool seal; /* the peer resumed: my next proposal says what it cannot know */
   uint16_t epoch;
   ch_full_state latest; /* L; version 0: nothing moved */
   uint64_t changed_at;  /* the version below which the content last differed from L's */
@@ -153,6 +169,7 @@ typedef struct step {
   const ch_env *env;
   const ch_signer *signer;
   ch_effects *fx;
+  bool resuming; /* a frozen side signs its resume */
   ch_msg update; /* the one UPDATE this step sends: accept, and proposal or refusal */
   char cause[120];
 } step;
@@ -184,6 +201,7 @@ ch_err invariant(const ch_channel *cur, const ch_channel *next);
 /* queue.c: the operations in `ops` */
 ch_err queue_append(ch_channel *c, const ch_op *ops, size_t n);
 ch_err queue_shutdown(ch_channel *c);               /* unless it is there, or agreed already */
+ch_err queue_seal(ch_channel *c);                   /* if it is owed: in front, unless it is there */
 void queue_remove_out(ch_channel *c, size_t index); /* one of the outstanding's, index < n_out */
 void queue_requeue_out(ch_channel *c);              /* the outstanding's operations go back to the head of the queue */
 ch_err queue_pending(const ch_channel *c, ch_amount *sum);
@@ -204,10 +222,21 @@ bool may_sign_state(const ch_channel *c);
 ch_err sign_content(step *s, uint64_t version, const content *what, ch_sig *sig);
 /* Checks the peer's signature and keeps it as evidence if it is the highest. */
 ch_err verify_peer(step *s, uint64_t version, const content *what, const ch_sig *sig);
+
+/* freeze.c: lost memory */
 ch_err freeze(step *s, const char *reason);
+void note_shown(step *s, uint64_t version);                  /* a signature of mine that I do not remember */
+void adopt_shown(step *s, const ch_full_state *f);           /* both signatures are good */
+bool freeze_is_over(const ch_channel *c, const ch_env *env); /* nothing forgotten is valid any more */
+ch_err on_resume_command(step *s);
+ch_err on_resume(step *s, const ch_msg *m);
+ch_err adopt_resume(step *s, const ch_sig *peer_sig); /* mine is co-signed */
+ch_err pursue_resume(step *s);
 
 /* update.c */
 ch_err on_update(step *s, const ch_msg *m);
+void set_latest(ch_channel *c, uint64_t version, const content *what, const ch_sig *mine, const ch_sig *theirs);
+void say_accept(step *s, uint64_t version, const ch_sig *sig);
 /* My outstanding is co-signed now. Left as it is (CH_OK) while that could not be enforced or is not decided. */
 ch_err adopt(step *s, const ch_sig *peer_sig);
 ch_err propose(step *s);

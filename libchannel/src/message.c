@@ -32,6 +32,7 @@ typedef union body {
   ch_wire_FullState full_state;
   ch_wire_Close close;
   ch_wire_Withdraw withdraw;
+  ch_wire_Resume resume;
 } body;
 
 /* The protobuf message of a type, NULL for an unknown one. */
@@ -47,6 +48,7 @@ static const pb_msgdesc_t *fields_of(ch_msg_type type) {
   case CH_MSG_FULL_STATE: return ch_wire_FullState_fields;
   case CH_MSG_CLOSE: return ch_wire_Close_fields;
   case CH_MSG_WITHDRAW: return ch_wire_Withdraw_fields;
+  case CH_MSG_RESUME: return ch_wire_Resume_fields;
   }
   return NULL;
 }
@@ -102,6 +104,7 @@ static bool content_ok(const ch_msg *m) {
   case CH_MSG_CLOSE: return m->u.close.valid_until >> TIME_BITS == 0;
   case CH_MSG_WITHDRAW:
     return m->u.withdraw.side <= 1 && withdrawal_ok(m->u.withdraw.seq, m->u.withdraw.amount, m->u.withdraw.valid_until);
+  case CH_MSG_RESUME: return m->u.resume.version > m->u.resume.base;
   case CH_MSG_ERROR: return memchr(m->u.error.text, '\0', sizeof m->u.error.text) != NULL;
   case CH_MSG_FUNDS: return true;
   }
@@ -344,6 +347,15 @@ static bool put_withdraw(ch_wire_Withdraw *w, const ch_msg *m) {
   return PUT_AMOUNT(w->amount, m->u.withdraw.amount);
 }
 
+static bool put_resume(ch_wire_Resume *w, const ch_msg *m) {
+  COPY(w->channel, m->id.b);
+  w->epoch = m->epoch;
+  w->base = m->u.resume.base;
+  w->version = m->u.resume.version;
+  COPY(w->signature, m->u.resume.sig.b);
+  return true;
+}
+
 static bool put_error(ch_wire_Error *w, const ch_msg *m) {
   COPY(w->channel, m->id.b);
   w->epoch = m->epoch;
@@ -364,6 +376,7 @@ static bool put(body *w, const ch_msg *m) {
   case CH_MSG_FULL_STATE: return put_full_state(&w->full_state, m);
   case CH_MSG_CLOSE: return put_close(&w->close, m);
   case CH_MSG_WITHDRAW: return put_withdraw(&w->withdraw, m);
+  case CH_MSG_RESUME: return put_resume(&w->resume, m);
   }
   return false;
 }
@@ -475,6 +488,15 @@ static bool get_withdraw(ch_msg *m, const ch_wire_Withdraw *w) {
   return GET_AMOUNT(m->u.withdraw.amount, w->amount);
 }
 
+static bool get_resume(ch_msg *m, const ch_wire_Resume *w) {
+  COPY(m->id.b, w->channel);
+  m->epoch = w->epoch;
+  m->u.resume.base = w->base;
+  m->u.resume.version = w->version;
+  COPY(m->u.resume.sig.b, w->signature);
+  return true;
+}
+
 static bool get_error(ch_msg *m, const ch_wire_Error *w) {
   COPY(m->id.b, w->channel);
   m->epoch = w->epoch;
@@ -495,6 +517,7 @@ static bool get(ch_msg *m, const body *w) {
   case CH_MSG_FULL_STATE: return get_full_state(m, &w->full_state);
   case CH_MSG_CLOSE: return get_close(m, &w->close);
   case CH_MSG_WITHDRAW: return get_withdraw(m, &w->withdraw);
+  case CH_MSG_RESUME: return get_resume(m, &w->resume);
   }
   return false;
 }

@@ -52,7 +52,10 @@ static bool phase_reopened(ch_phase p) {
 /* What must hold within one channel. */
 static ch_err consistent(const ch_channel *c) {
   uint64_t base = c->latest.version;
-  if (c->highest.version < base || c->highest.version > base + SIGNED_DISTANCE) return CH_ERR_BUG;
+  bool resuming = c->resume.version && c->highest.version == c->resume.version;
+  if (c->resume.version && (!c->frozen || !resuming || c->resume.version <= base)) return CH_ERR_BUG;
+  if (c->highest.version < base) return CH_ERR_BUG;
+  if (c->highest.version > base + SIGNED_DISTANCE && !resuming) return CH_ERR_BUG;
   if (c->out.kind != OUT_NONE) {
     if (c->out.version <= base || c->out.version > c->highest.version) return CH_ERR_BUG;
     if (ch_version_side(c->out.version) != c->me) return CH_ERR_BUG;
@@ -69,6 +72,8 @@ ch_err invariant(const ch_channel *cur, const ch_channel *next) {
   if (c->epoch > cur->epoch) return phase_reopened(phase_of(c)) ? consistent(c) : CH_ERR_BUG;
   if (!phase_legal(phase_of(cur), phase_of(c))) return CH_ERR_BUG;
   if (c->latest.version < cur->latest.version || c->highest.version < cur->highest.version) return CH_ERR_BUG;
-  if (cur->frozen && c->highest.version != cur->highest.version) return CH_ERR_BUG;
+  if (cur->frozen && c->frozen && c->highest.version != cur->highest.version) { /* it was shown it, or resumes */
+    if (c->highest.version != c->latest.version && c->highest.version != c->resume.version) return CH_ERR_BUG;
+  }
   return consistent(c);
 }

@@ -23,6 +23,18 @@ ch_err queue_shutdown(ch_channel *c) {
   return queue_append(c, &op, 1);
 }
 
+ch_err queue_seal(ch_channel *c) {
+  if (!c->seal) return CH_OK;
+  for (size_t i = 0; i < c->n_out + c->n_queue; i++)
+    if (c->ops[i].kind == CH_OP_SHUTDOWN || c->ops[i].kind == CH_OP_NOOP) return CH_OK;
+  const ch_op op = {.kind = c->shutdown ? CH_OP_SHUTDOWN : CH_OP_NOOP};
+  ch_err err = queue_append(c, &op, 1);
+  if (err) return err;
+  memmove(c->ops + c->n_out + 1, c->ops + c->n_out, (c->n_queue - 1) * sizeof *c->ops);
+  c->ops[c->n_out] = op;
+  return CH_OK;
+}
+
 void queue_remove_out(ch_channel *c, size_t index) {
   size_t have = c->n_out + c->n_queue;
   memmove(c->ops + index, c->ops + index + 1, (have - index - 1) * sizeof *c->ops);

@@ -8,7 +8,7 @@
 #include "fields.h"
 #include "record.pb.h"
 
-#define RECORD_FORMAT 2
+#define RECORD_FORMAT 3
 #define RECORD_MAX (1u << 20)
 
 /* Behind the protobuf message stands its SipHash, so that a damaged record never comes to life as another past. */
@@ -265,6 +265,27 @@ static bool get_signed(ch_channel *c, const Record *r) {
          get_net(&c->close.net, r->close.net);
 }
 
+/* --- Lost memory ----------------------------------------------------------------------------------- */
+
+static void put_freeze(Record *r, const ch_channel *c) {
+  memcpy(r->freeze_reason, c->freeze_reason, sizeof r->freeze_reason);
+  r->frozen_at = c->frozen_at;
+  r->shown = c->shown;
+  r->has_resume = c->resume.version != 0;
+  r->resume.version = c->resume.version;
+  PUT(r->resume.sig, c->resume.sig);
+}
+
+static void get_freeze(ch_channel *c, const Record *r) {
+  memcpy(c->freeze_reason, r->freeze_reason, sizeof c->freeze_reason);
+  c->freeze_reason[sizeof c->freeze_reason - 1] = 0;
+  c->frozen_at = r->frozen_at;
+  c->shown = r->shown;
+  if (!r->has_resume) return;
+  c->resume.version = r->resume.version;
+  GET(c->resume.sig, r->resume.sig);
+}
+
 /* --- Facts ------------------------------------------------------------------------------------------ */
 
 enum {
@@ -277,14 +298,16 @@ enum {
   FROZEN = 64,
   ACCOUNTED = 128,
   OPENER_FUNDS = 256,
-  REVEALED = 512
+  REVEALED = 512,
+  RESUME_WANTED = 1 << 16,
+  SEAL = 1 << 17
 };
 
 static uint32_t facts_of(const ch_channel *c) {
   return (c->agreed ? AGREED : 0u) | (c->heard ? HEARD : 0u) | (c->opened ? OPENED : 0u) |
          (c->abandoned ? ABANDONED : 0u) | (c->shutdown ? SHUTDOWN : 0u) | (c->close_wanted ? CLOSE_WANTED : 0u) |
          (c->frozen ? FROZEN : 0u) | (c->accounted ? ACCOUNTED : 0u) | (c->opener_funds ? OPENER_FUNDS : 0u) |
-         (c->revealed ? REVEALED : 0u);
+         (c->revealed ? REVEALED : 0u) | (c->resume.wanted ? RESUME_WANTED : 0u) | (c->seal ? SEAL : 0u);
 }
 
 static void set_facts(ch_channel *c, uint32_t f) {
@@ -298,6 +321,8 @@ static void set_facts(ch_channel *c, uint32_t f) {
   c->accounted = f & ACCOUNTED;
   c->opener_funds = f & OPENER_FUNDS;
   c->revealed = f & REVEALED;
+  c->resume.wanted = f & RESUME_WANTED;
+  c->seal = f & SEAL;
 }
 
 /* --- Operations ------------------------------------------------------------------------------------- */
@@ -353,6 +378,7 @@ FIELDS_OF(RecState)
 FIELDS_OF(RecOut)
 FIELDS_OF(RecClose)
 FIELDS_OF(RecReservation)
+FIELDS_OF(RecResume)
 FIELDS_OF(Record)
 
 /* More than a record without operations can take, then these. */
@@ -383,7 +409,7 @@ ch_err ch_channel_encode(const ch_channel *c, uint8_t **out, size_t *len) {
   put_signed(&r, c);
   put_reservation(&r, c);
   r.facts = facts_of(c);
-  memcpy(r.freeze_reason, c->freeze_reason, sizeof r.freeze_reason);
+  put_freeze(&r, c);
   r.epoch = c->epoch;
   r.has_head = r.has_final = true;
   put_onchain(&r.head, &c->view.head);
@@ -409,8 +435,7 @@ static bool fill(ch_channel *c, const Record *r) {
   ch_keccak256(&tag, c->salt.b, sizeof c->salt.b);
   if (!ch_hash_eq(&tag, &c->params.tag)) return false;
   set_facts(c, r->facts);
-  memcpy(c->freeze_reason, r->freeze_reason, sizeof c->freeze_reason);
-  c->freeze_reason[sizeof c->freeze_reason - 1] = 0;
+  get_freeze(c, r);
   c->epoch = (uint16_t)r->epoch;
   if (!r->has_head || !r->has_final) return false;
   if (!get_onchain(&c->view.head, &r->head, &c->id) || !get_onchain(&c->view.final, &r->final, &c->id)) return false;
@@ -431,7 +456,7 @@ static bool among(const ch_op *ops, size_t n, const ch_op *op) {
   return false;
 }
 
-/* Puts back what waits: the caller's pending payments, and the withdrawal and the shutdown that were asked for. */
+/* Puts back what waits: the caller's pending payments, and what was asked for or is owed beside them. */
 static ch_err restore_queue(ch_channel *c, const ch_op *queue, size_t n) {
   size_t have = c->n_out + c->n_queue;
   for (size_t i = 0; i < n; i++) {
@@ -444,7 +469,8 @@ static ch_err restore_queue(ch_channel *c, const ch_op *queue, size_t n) {
     ch_err err = queue_append(c, &withdrawal, 1);
     if (err) return err;
   }
-  return c->close_wanted && !c->accounted ? queue_shutdown(c) : CH_OK;
+  ch_err err = c->close_wanted && !c->accounted ? queue_shutdown(c) : CH_OK;
+  return err ? err : queue_seal(c);
 }
 
 ch_err ch_channel_decode(ch_channel **out, const uint8_t *in, size_t len, const ch_op *queue, size_t n_queue) {

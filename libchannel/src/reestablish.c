@@ -1,7 +1,8 @@
 /* reestablish.c - what two sides say to each other on a new connection before anything else.
  *
  * Source: proto/protocol.md, section 4 ("Reconnect", "Lost memory"). An unsigned claim never changes anything, except
- * that one waits for the full state; a signature of mine that I do not remember freezes the channel. */
+ * that one waits for the full state; a signature of mine that I do not remember freezes the channel. A frozen side
+ * hears and shows states, too: that is how it learns what it has forgotten. */
 #include "internal.h"
 
 ch_err send_funds(step *s) {
@@ -80,6 +81,7 @@ static ch_err look_at_proof(step *s, const ch_msg *m) {
     content_digest(c, version, &what, &outcome, &known);
     if (ch_hash_eq(&known, &digest)) return CH_OK;
   }
+  note_shown(s, version);
   return freeze(s, "the peer holds a signature of ours that is not in our data: memory was lost");
 }
 
@@ -90,10 +92,11 @@ static ch_err send_full_state(step *s) {
   return fx_send(s->fx, &m);
 }
 
-/* Same L: each sends what is outstanding, and what it sees confirmed. */
+/* Same L: each sends what is outstanding, and what it sees confirmed. While a side is frozen, nothing follows. */
 static ch_err synced(step *s) {
-  s->c->link.synced = true;
   s->c->link.wait_full = false;
+  if (s->c->frozen || s->c->link.peer_frozen) return CH_OK;
+  s->c->link.synced = true;
   resend_outstanding(s);
   return send_funds(s);
 }
@@ -111,52 +114,60 @@ ch_err on_reestablish(step *s, const ch_msg *m) {
   if (c->link.greeted) return CH_ERR_VIOLATION;
   c->link.greeted = true;
   ch_err err = look_at_instance(s, &m->u.reestablish.instance);
-  if (!err && !c->frozen) err = look_at_proof(s, m);
-  if (err || c->frozen) return err;
+  if (!err && c->link.up) err = look_at_proof(s, m);
+  if (err || !c->link.up) return err; /* it froze just now: on the next connection it will say so */
   c->link.peer_frozen = m->u.reestablish.frozen;
-  if (c->link.peer_frozen) return CH_OK;
   if (m->u.reestablish.version > c->latest.version) {
     c->link.wait_full = true;
     return CH_OK;
   }
   if (m->u.reestablish.version < c->latest.version) {
     err = send_full_state(s);
-    return err ? err : synced(s);
-  }
-  if (c->latest.version) {
+  } else if (c->latest.version) {
     ch_hash outcome, digest;
     latest_digest(c, &outcome, &digest);
     if (!ch_hash_eq(&digest, &m->u.reestablish.digest))
       return freeze(s, "the peer has another state with our latest version");
   }
-  return synced(s);
+  return err ? err : synced(s);
+}
+
+/* A resume that was signed stands: states below it can no longer win, and the peer may have both. */
+static ch_err on_state_of_resume(step *s, const ch_full_state *f) {
+  ch_channel *c = s->c;
+  const content shown = {f->net, f->locks_hash}, latest = content_latest(c);
+  if (f->version != c->resume.version || !content_same(&shown, &latest)) return CH_OK;
+  ch_err err = adopt_resume(s, &f->sig[them(c)]);
+  return err ? err : drop_link(s, CH_OK, "resumed: both sides greet again");
 }
 
 ch_err on_full_state(step *s, const ch_msg *m) {
   ch_channel *c = s->c;
   const ch_full_state *f = &m->u.full_state;
   if (!c->link.up || m->epoch != c->epoch) return CH_ERR_VIOLATION;
-  if (c->frozen || f->version <= c->latest.version) return CH_OK;
+  if (f->version <= c->latest.version) return CH_OK;
   const content what = {f->net, f->locks_hash};
   ch_hash outcome, digest;
   content_digest(c, f->version, &what, &outcome, &digest);
   for (int side = 0; side < 2; side++)
     if (ch_verify(&digest, &f->sig[side], &c->params.signer[side])) return CH_ERR_VIOLATION;
+  if (c->resume.version) return on_state_of_resume(s, f);
   if (c->out.kind != OUT_NONE && f->version == c->out.version && content_same(&what, &c->out.what)) {
     ch_err err = adopt(s, &f->sig[them(c)]);
     bool adopted = c->latest.version == f->version;
     return err || !adopted || !c->link.wait_full ? err : synced(s);
   }
-  if (f->version == c->old.version && content_same(&what, &c->old.what)) {
+  if (!c->frozen && f->version == c->old.version && content_same(&what, &c->old.what)) {
     ch_err err = verify_peer(s, f->version, &what, &f->sig[them(c)]);
     return err ? err : drop_link(s, CH_ERR_VIOLATION, "co-signed a replaced proposal");
   }
+  adopt_shown(s, f);
   return freeze(s, "the peer showed a state signed by us that is not in our data: memory was lost");
 }
 
 ch_err on_funds(step *s, const ch_msg *m) {
   ch_channel *c = s->c;
-  if (c->frozen || !c->link.synced) return unsynced(c);
+  if (!c->link.greeted) return unsynced(c);
   if (m->epoch != c->epoch) return CH_OK;
   c->link.has_funds = true;
   c->link.peer_contribution[0] = m->u.funds.contribution[0];

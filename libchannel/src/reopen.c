@@ -20,6 +20,9 @@ static void forget_epoch(ch_channel *c) {
   memset(&c->old, 0, sizeof c->old);
   memset(&c->highest, 0, sizeof c->highest);
   memset(&c->proof, 0, sizeof c->proof);
+  c->shown = 0;
+  c->seal = false;
+  memset(&c->resume, 0, sizeof c->resume);
   memset(&c->close, 0, sizeof c->close);
   memset(&c->reserved, 0, sizeof c->reserved);
   c->withdraw_wanted = ch_amount_of(0);

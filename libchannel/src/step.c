@@ -47,6 +47,7 @@ static ch_err on_message(step *s, const ch_msg *m) {
   case CH_MSG_FULL_STATE: return on_full_state(s, m);
   case CH_MSG_CLOSE: return on_close_message(s, m);
   case CH_MSG_WITHDRAW: return on_withdraw_message(s, m);
+  case CH_MSG_RESUME: return on_resume(s, m);
   case CH_MSG_ERROR: return CH_OK;
   case CH_MSG_OPEN_REQUEST:
   case CH_MSG_OPEN_ACCEPT: break;
@@ -94,6 +95,7 @@ static ch_err dispatch(step *s, const ch_event *ev) {
   case CH_EV_CHAIN: return on_view(s, ev->u.view);
   case CH_EV_TICK: return on_tick(s);
   case CH_EV_FREEZE: return freeze(s, "told to: memory may have been lost");
+  case CH_EV_RESUME: return on_resume_command(s);
   }
   return CH_ERR_ARGUMENT;
 }
@@ -111,6 +113,7 @@ static ch_err pursue(step *s) {
   if (!err) err = propose(s);
   if (!err) err = say_update(s);
   if (!err) err = pursue_withdraw(s);
+  if (!err) err = pursue_resume(s);
   return err ? err : pursue_close(s);
 }
 

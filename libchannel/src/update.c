@@ -12,7 +12,7 @@ static void note_change(ch_channel *c, uint64_t version, const content *was, con
 
 /* L becomes (version, what), signed by both. What I have signed between the old L and the new one counts as a change
  * too: the peer can still put it on the chain. */
-static void set_latest(ch_channel *c, uint64_t version, const content *what, const ch_sig *mine, const ch_sig *theirs) {
+void set_latest(ch_channel *c, uint64_t version, const content *what, const ch_sig *mine, const ch_sig *theirs) {
   const content was = content_latest(c);
   note_change(c, c->latest.version, &was, what);
   note_change(c, c->out.version, &c->out.what, what);
@@ -32,7 +32,7 @@ static ch_err apply_op(uint8_t side, const ch_op *op, ch_net net, ch_net *out) {
   return side == 0 ? ch_net_add(out, net, op->amount) : ch_net_sub(out, net, op->amount);
 }
 
-static void say_accept(step *s, uint64_t version, const ch_sig *sig) {
+void say_accept(step *s, uint64_t version, const ch_sig *sig) {
   s->update.u.update.has_accept = true;
   s->update.u.update.accept_version = version;
   s->update.u.update.accept_sig = *sig;
@@ -70,6 +70,7 @@ ch_err adopt(step *s, const ch_sig *peer_sig) {
   if (!would_hold(c, s->env)) return CH_OK;
   for (size_t i = 0; i < c->n_out; i++) {
     if (c->ops[i].kind == CH_OP_SHUTDOWN) c->shutdown = true;
+    if (c->ops[i].kind == CH_OP_SHUTDOWN || c->ops[i].kind == CH_OP_NOOP) c->seal = false;
     if (c->ops[i].kind == CH_OP_RESERVE) c->reserved = reservation_by(c->me, &c->ops[i]);
     err = fx_payment(s->fx, &c->ops[i], false, CH_PAYMENT_SETTLED, c->epoch, c->out.version, i, CH_OK);
     if (err) return err;
@@ -221,10 +222,15 @@ static ch_err on_refusal(step *s, const ch_msg *m) {
 
 ch_err on_update(step *s, const ch_msg *m) {
   ch_channel *c = s->c;
-  if (c->frozen || !c->link.synced) return unsynced(c);
+  const bool resumes = c->resume.version && m->epoch == c->epoch && m->u.update.has_accept &&
+                       m->u.update.accept_version == c->resume.version;
+  if (c->frozen ? !resumes : !c->link.synced) return unsynced(c);
   if (m->epoch != c->epoch) return CH_ERR_VIOLATION;
   ch_err err = CH_OK;
-  if (m->u.update.has_accept) err = on_accept(s, m->u.update.accept_version, &m->u.update.accept_sig);
+  if (resumes)
+    err = adopt_resume(s, &m->u.update.accept_sig);
+  else if (m->u.update.has_accept)
+    err = on_accept(s, m->u.update.accept_version, &m->u.update.accept_sig);
   if (err || !c->link.synced) return err;
   if (m->u.update.has_proposal) return on_proposal(s, m);
   return m->u.update.has_refusal ? on_refusal(s, m) : CH_OK;
@@ -247,7 +253,7 @@ static ch_err fill_batch(step *s, size_t *taken, content *what) {
   for (; n < CH_MAX_OPS && seen < c->n_queue; seen++) {
     ch_op *op = &c->ops[seen];
     if (op->kind == CH_OP_RESERVE) stamp_reserve(s, op);
-    bool again = op->kind == CH_OP_SHUTDOWN && r.shutdown;
+    bool again = op->kind == CH_OP_SHUTDOWN && r.shutdown && !c->seal;
     replay after = r;
     ch_err reason = replay_op(s, &after, c->me, op);
     if (reason || again) {
@@ -255,7 +261,8 @@ static ch_err fill_batch(step *s, size_t *taken, content *what) {
       if (err) return err;
       continue;
     }
-    if (op->kind != CH_OP_SHUTDOWN && !peer_sees(c, &after)) break;
+    bool always = op->kind == CH_OP_SHUTDOWN || op->kind == CH_OP_NOOP;
+    if (!always && (!c->link.has_funds || !peer_sees(c, &after))) break;
     r = after;
     c->ops[n++] = *op;
   }
@@ -269,7 +276,7 @@ static ch_err fill_batch(step *s, size_t *taken, content *what) {
 ch_err propose(step *s) {
   ch_channel *c = s->c;
   if (c->out.kind != OUT_NONE || !c->n_queue) return CH_OK;
-  if (!c->link.synced || !c->link.has_funds || c->link.peer_frozen) return CH_OK;
+  if (!c->link.synced || (!c->link.has_funds && !c->seal) || c->link.peer_frozen) return CH_OK;
   if (!may_sign_state(c) || !chain_fresh(s->env)) return CH_OK;
   size_t n;
   outstanding out = {.kind = OUT_PROPOSAL};

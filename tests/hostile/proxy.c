@@ -39,10 +39,10 @@ typedef struct type_name {
   const char *name;
 } type_name;
 
-static const type_name type_names[] = {{18, "ping"},          {19, "pong"},         {98, "error"},
-                                       {100, "open_request"}, {102, "open_accept"}, {104, "open_confirm"},
-                                       {106, "funds"},        {108, "reestablish"}, {110, "update"},
-                                       {112, "full_state"},   {114, "close"},       {116, "withdraw"}};
+static const type_name type_names[] = {
+    {18, "ping"},          {19, "pong"},      {98, "error"},        {100, "open_request"}, {102, "open_accept"},
+    {104, "open_confirm"}, {106, "funds"},    {108, "reestablish"}, {110, "update"},       {112, "full_state"},
+    {114, "close"},        {116, "withdraw"}, {120, "resume"}};
 #define N_TYPES (sizeof type_names / sizeof type_names[0])
 
 typedef struct rule {

@@ -629,7 +629,6 @@ void duo_frozen(duo *d, int s) {
   assert_true(duo_info(d, s).frozen);
   assert_int_equal(duo_info(d, s).spendable.v, 0);
   assert_int_equal(duo_pay(d, s, "while-frozen", 1), CH_ERR_FROZEN);
-  assert_int_equal(duo_command(d, s, CH_EV_CLOSE), CH_ERR_FROZEN);
   assert_int_equal(duo_command(d, s, CH_EV_CHALLENGE), CH_ERR_FROZEN);
   assert_int_equal(d->side[s].n_made, made);
 }

@@ -126,6 +126,11 @@ static void rnd_content(uint64_t *r, ch_msg *m) {
     m->u.withdraw.valid_until = rnd_number(r) >> 24;
     rnd_bytes(r, &m->u.withdraw.sig, sizeof(ch_sig));
     break;
+  case CH_MSG_RESUME:
+    m->u.resume.base = rnd_number(r) >> 1;
+    m->u.resume.version = m->u.resume.base + 1 + random_u64(r) % 1000;
+    rnd_bytes(r, &m->u.resume.sig, sizeof(ch_sig));
+    break;
   case CH_MSG_ERROR:
     m->u.error.code = (uint32_t)rnd_number(r);
     for (size_t i = 0, n = random_u64(r) % (CH_TEXT_MAX + 1); i < n; i++)

@@ -12,7 +12,7 @@
 
 static const ch_msg_type all_types[] = {CH_MSG_ERROR, CH_MSG_OPEN_REQUEST, CH_MSG_OPEN_ACCEPT, CH_MSG_OPEN_CONFIRM,
                                         CH_MSG_FUNDS, CH_MSG_REESTABLISH,  CH_MSG_UPDATE,      CH_MSG_FULL_STATE,
-                                        CH_MSG_CLOSE, CH_MSG_WITHDRAW};
+                                        CH_MSG_CLOSE, CH_MSG_WITHDRAW,     CH_MSG_RESUME};
 #define N_TYPES (sizeof all_types / sizeof *all_types)
 
 /* --- Comparing ---------------------------------------------------------------------------------- */
@@ -97,6 +97,11 @@ static void assert_same(const ch_msg *a, const ch_msg *b) {
     SAME(u.withdraw.amount);
     SAME(u.withdraw.valid_until);
     SAME(u.withdraw.sig);
+    break;
+  case CH_MSG_RESUME:
+    SAME(u.resume.base);
+    SAME(u.resume.version);
+    SAME(u.resume.sig);
     break;
   case CH_MSG_ERROR:
     SAME(u.error.code);
@@ -746,6 +751,7 @@ static void test_malformed_messages_are_not_sent(void **state) {
   NOT_SENT(CH_MSG_WITHDRAW, m.u.withdraw.side = 2);
   NOT_SENT(CH_MSG_WITHDRAW, m.u.withdraw.amount.v = 0);
   NOT_SENT(CH_MSG_WITHDRAW, m.u.withdraw.valid_until = 1ull << 40);
+  NOT_SENT(CH_MSG_RESUME, m.u.resume.version = m.u.resume.base);
   NOT_SENT(CH_MSG_OPEN_REQUEST, m.epoch = 1);
   NOT_SENT(CH_MSG_OPEN_REQUEST, m.u.open_request.bond.v = (ch_u128)1 << CH_BOND_BITS);
   NOT_SENT(CH_MSG_OPEN_REQUEST, m.u.open_request.deposit[1].v = CH_MONEY_MAX + 1);

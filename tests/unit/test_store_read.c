@@ -139,7 +139,7 @@ static void test_payment_filters(void **state) {
   assert_int_equal(f->s.ops->payments(f->s.ctx, &(cd_payment_filter){.limit = 9}, list_payment, &v), CH_OK);
   assert_string_equal(v.ids, "a b");
   const cd_payment_filter bad[] = {
-      {.limit = 0}, {.limit = 1001}, {.limit = 1, .status = 4}, {.limit = 1, .direction = 3}};
+      {.limit = 0}, {.limit = 1001}, {.limit = 1, .status = 5}, {.limit = 1, .direction = 3}};
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
     assert_int_equal(f->s.ops->payments(f->s.ctx, &bad[i], list_payment, &v), CH_ERR_ARGUMENT);
 }

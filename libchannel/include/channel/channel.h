@@ -97,6 +97,8 @@ typedef enum ch_event_kind {
   CH_EV_WITHDRAW,  /* take money out while the channel goes on; one withdrawal at a time, of either side */
   CH_EV_DEPOSIT,   /* put more money in; needs nothing from the peer. On a CLOSED channel it opens the next epoch */
   CH_EV_FREEZE,    /* the caller knows or suspects that memory was lost (restored copy, clone) */
+  CH_EV_RESUME, /* the operator's word that a frozen channel goes on: no other copy runs, all was shown that there is.
+                   What waited when it froze is then neither settled nor failed: CH_PAYMENT_UNKNOWN */
 } ch_event_kind;
 
 typedef struct ch_event {
@@ -162,6 +164,7 @@ typedef enum ch_payment_status {
   CH_PAYMENT_PENDING = 1, /* accepted here; durable, will be proposed */
   CH_PAYMENT_SETTLED = 2, /* in the latest co-signed state, or executed on chain */
   CH_PAYMENT_FAILED = 3,  /* can never be enforced */
+  CH_PAYMENT_UNKNOWN = 4, /* it was pending when memory was lost: it may have been settled, the receiver knows */
 } ch_payment_status;
 
 typedef enum ch_effect_kind {
@@ -326,6 +329,7 @@ CH_API ch_err ch_channel_restore(ch_channel **out, const ch_origin *origin, cons
   X(CONFIRM, "confirm", "The opener's confirmation.")                                                                  \
   X(DEPOSIT, "deposit", "The deposits to be confirmed on chain.")                                                      \
   X(PEER, "peer", "The peer to connect.")                                                                              \
+  X(PEER_FROZEN, "peer_frozen", "The peer, which is frozen as it has lost its memory, to resume or to close.")         \
   X(SYNC, "sync", "The peer to agree on the latest state.")                                                            \
   X(ACCEPT, "accept", "The peer's signature on the latest proposal.")                                                  \
   X(SHUTDOWN, "shutdown", "The peer to agree to the shutdown.")                                                        \
@@ -339,7 +343,9 @@ CH_API ch_err ch_channel_restore(ch_channel **out, const ch_origin *origin, cons
   X(SETTLE_TX, "settle_tx", "The settlement to be mined.")                                                             \
   X(FINALITY, "finality", "The ending to become final.")                                                               \
   X(CHAIN, "chain", "The chain to advance: its last block is too old.")                                                \
-  X(OPERATOR, "operator", "The operator: the channel is frozen.")
+  X(OPERATOR, "operator", "The operator: the channel is frozen, until it is told to resume or to close.")              \
+  X(FREEZE, "freeze", "A day to pass since the freeze: what was signed before and forgotten expires.")                 \
+  X(RESUME, "resume", "The peer's signature on the resumed state.")
 
 typedef enum ch_wait {
 #define CH_WAIT_ENUM(sym, name, text) CH_WAIT_##sym,

@@ -29,6 +29,7 @@ typedef enum ch_msg_type {
   CH_MSG_FULL_STATE = 112,
   CH_MSG_CLOSE = 114,
   CH_MSG_WITHDRAW = 116,
+  CH_MSG_RESUME = 120,
 } ch_msg_type;
 
 /* Operations of a proposal. Numbers 5 and up are kept for conditional transfers. */
@@ -122,6 +123,11 @@ typedef struct ch_msg {
       uint64_t valid_until;
       ch_sig sig;
     } withdraw;
+    struct {
+      uint64_t base; /* the receiver's L */
+      uint64_t version;
+      ch_sig sig; /* on the content of `base` */
+    } resume;
     struct {
       uint32_t code; /* a ch_err */
       char text[CH_TEXT_MAX + 1];
