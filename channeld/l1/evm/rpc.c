@@ -11,6 +11,8 @@
 
 #define REST_FIRST_MS 250
 #define REST_MAX_MS 8000
+#define DOUBT_FIRST_MS 15000
+#define DOUBT_MAX_MS 3600000
 #define REST_ASKED_MAX_S 30 /* a node that asks for more is asked earlier all the same: a dispute does not wait */
 
 typedef struct endpoint {
@@ -18,6 +20,8 @@ typedef struct endpoint {
   char name[100];
   unsigned failures; /* in a row */
   uint64_t rest;     /* until when */
+  unsigned lies;     /* so far */
+  uint64_t doubt;    /* until when it is not trusted */
 } endpoint;
 
 struct cd_rpc {
@@ -70,7 +74,24 @@ static void on_failure(cd_rpc *rpc, size_t url, uint32_t retry_after, const char
 }
 
 void cd_rpc_distrust(cd_rpc *rpc, size_t url, const char *why) {
-  on_failure(rpc, url, 0, why);
+  endpoint *e = &rpc->urls[url];
+  pthread_mutex_lock(&rpc->lock);
+  uint64_t now = rpc->clock(rpc->clock_ctx), ms = e->lies > 7 ? DOUBT_MAX_MS : (uint64_t)DOUBT_FIRST_MS << e->lies;
+  bool news = e->doubt <= now;
+  if (news) {
+    e->lies++;
+    e->doubt = now + ms;
+  }
+  pthread_mutex_unlock(&rpc->lock);
+  cd_log(news ? CD_LOG_WARN : CD_LOG_DEBUG, "rpc", "a node is not trusted for %llu s: %s url=%s",
+         (unsigned long long)ms / 1000, why, e->name);
+}
+
+bool cd_rpc_trusted(cd_rpc *rpc, size_t url) {
+  pthread_mutex_lock(&rpc->lock);
+  bool trusted = rpc->urls[url].doubt <= rpc->clock(rpc->clock_ctx);
+  pthread_mutex_unlock(&rpc->lock);
+  return trusted;
 }
 
 bool cd_rpc_healthy(cd_rpc *rpc, size_t url) {
@@ -81,12 +102,14 @@ bool cd_rpc_healthy(cd_rpc *rpc, size_t url) {
 }
 
 /* All URLs in the order in which to ask them: those that do not rest as configured, then the others by how soon their
- * rest ends. */
+ * rest ends; last those that are not trusted. */
 static void rank(cd_rpc *rpc, size_t order[CD_RPC_URLS_MAX]) {
   uint64_t key[CD_RPC_URLS_MAX] = {0}, now = rpc->clock(rpc->clock_ctx);
   pthread_mutex_lock(&rpc->lock);
-  for (size_t i = 0; i < rpc->n; i++)
-    key[i] = rpc->urls[i].rest <= now ? 0 : rpc->urls[i].rest;
+  for (size_t i = 0; i < rpc->n; i++) {
+    const endpoint *e = &rpc->urls[i];
+    key[i] = (e->rest <= now ? 0 : e->rest) + (e->doubt <= now ? 0 : UINT64_MAX / 2);
+  }
   pthread_mutex_unlock(&rpc->lock);
   for (size_t i = 0; i < rpc->n; i++) {
     size_t at = i;

@@ -62,8 +62,9 @@ bool cd_rpc_healthy(cd_rpc *rpc, size_t url);
 cd_rpc_status cd_rpc_ask(cd_rpc *rpc, size_t url, const char *method, json_t *params, cd_rpc_reply *reply);
 /* Asks the first healthy URL, then the others, until one answers (OK or REFUSED). */
 cd_rpc_status cd_rpc_call(cd_rpc *rpc, const char *method, json_t *params, cd_rpc_reply *reply);
-/* What was answered is of no use (a block that does not fit, logs that are missing): the URL is left alone as after a
- * failure. `why` is logged. */
+/* What was answered cannot be true (logs that the block does not contain, another chain): the URL comes last for a
+ * while that doubles each time. `why` is logged. */
 void cd_rpc_distrust(cd_rpc *rpc, size_t url, const char *why);
+bool cd_rpc_trusted(cd_rpc *rpc, size_t url);
 
 #endif

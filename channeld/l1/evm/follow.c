@@ -1,0 +1,425 @@
+#include "follow.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "util/log.h"
+#include "value.h"
+#include "watch.h"
+
+#define CHAIN_ID_EVERY 64 /* polls; and whenever a node answers again */
+#define OLD_S 180         /* a head that is older is told to the operator */
+
+struct cd_evm_follow {
+  cd_evm_follow_config cfg;
+  cd_scan scan;
+  cd_evm_watch watch;
+  _Atomic uint64_t ahead; /* of the wall clock: the chain's */
+
+  pthread_t thread;
+  bool running;
+  cd_l1_listener listener;
+
+  pthread_mutex_t lock; /* what follows */
+  pthread_cond_t wake;
+  bool stopping, poked;
+  bool has_head;
+  cd_head head; /* the last one that was told */
+
+  /* The polling thread's own. */
+  size_t leader; /* who was read last */
+  bool disagree; /* the nodes contradict each other */
+  bool rotate;   /* and it is the next one's turn */
+  bool in_trouble, is_old;
+  unsigned polls;
+  struct {
+    bool ok;      /* it answered in this poll */
+    bool checked; /* its chain id, since it last failed */
+    cd_evm_block head;
+  } node[CD_RPC_URLS_MAX];
+};
+
+/* --- The clock ---------------------------------------------------------------------------------------------------- */
+
+static uint64_t system_wall(void *ctx) {
+  (void)ctx;
+  return (uint64_t)time(NULL);
+}
+
+uint64_t cd_evm_follow_now(cd_evm_follow *f) {
+  return f->cfg.wall(f->cfg.wall_ctx) + atomic_load(&f->ahead);
+}
+
+/* A machine whose clock is behind goes by the chain's; one that is before the chain by its own. */
+static void take_clock(cd_evm_follow *f, uint64_t head_time) {
+  uint64_t wall = f->cfg.wall(f->cfg.wall_ctx);
+  atomic_store(&f->ahead, head_time > wall ? head_time - wall : 0);
+  bool old = wall > head_time + OLD_S;
+  if (old != f->is_old)
+    cd_log(old ? CD_LOG_WARN : CD_LOG_INFO, "l1",
+           old ? "the chain's last block is old: is the node in step, and this machine's clock right? seconds=%llu"
+               : "the chain's last block is of now again seconds=%llu",
+           (unsigned long long)(wall > head_time ? wall - head_time : 0));
+  f->is_old = old;
+}
+
+/* --- The nodes ---------------------------------------------------------------------------------------------------- */
+
+/* A node may be replaced behind its URL. */
+static bool is_our_chain(cd_evm_follow *f, size_t url) {
+  cd_rpc_reply reply;
+  uint64_t id = 0;
+  bool ok = cd_rpc_ask(f->cfg.rpc, url, "eth_chainId", json_array(), &reply) == CD_RPC_OK;
+  bool ours = ok && cd_value_u64(reply.result, &id) && id == f->cfg.chain.chain_id;
+  cd_rpc_reply_clear(&reply);
+  if (ok && !ours) cd_rpc_distrust(f->cfg.rpc, url, "it is on another chain: check its URL");
+  return ours;
+}
+
+static void ask_node(cd_evm_follow *f, size_t url) {
+  bool found;
+  f->node[url].ok = false;
+  if (f->polls % CHAIN_ID_EVERY == 0 || !cd_rpc_healthy(f->cfg.rpc, url)) f->node[url].checked = false;
+  if (!f->node[url].checked && !is_our_chain(f, url)) return;
+  f->node[url].checked = true;
+  if (cd_evm_block_tagged(f->cfg.rpc, url, "latest", &f->node[url].head, &found) == CD_RPC_OK && found)
+    f->node[url].ok = true;
+}
+
+/* The longest chain; of those as long the one that was read before. While the nodes contradict each other, the next.
+ * One that is not trusted only if there is no other. */
+static bool choose(cd_evm_follow *f, size_t *url) {
+  size_t n = cd_rpc_count(f->cfg.rpc), best = n;
+  bool best_trusted = false;
+  for (size_t i = 0; i < n; i++) {
+    size_t k = (f->leader + i + (f->rotate ? 1 : 0)) % n;
+    if (!f->node[k].ok) continue;
+    bool trusted = cd_rpc_trusted(f->cfg.rpc, k);
+    bool longer = best == n || (!f->disagree && f->node[k].head.number > f->node[best].head.number);
+    if (trusted == best_trusted ? !longer : best_trusted) continue;
+    best = k;
+    best_trusted = trusted;
+  }
+  *url = best;
+  return best < n;
+}
+
+/* Whether another node shows another block where this chain has one. */
+static bool contradicts(cd_evm_follow *f, size_t url, const cd_scan_block *last) {
+  cd_scan_block mine;
+  cd_evm_block its = f->node[url].head;
+  bool found;
+  if (its.number <= last->number)
+    return cd_scandb_at(f->cfg.db, its.number, &mine, &found) == CH_OK && found && !ch_hash_eq(&mine.hash, &its.hash);
+  if (cd_evm_block_at(f->cfg.rpc, url, last->number, &its, &found) != CD_RPC_OK || !found) return f->disagree;
+  return !ch_hash_eq(&last->hash, &its.hash);
+}
+
+static void find_contradictions(cd_evm_follow *f, const cd_scan_block *last) {
+  bool disagree = false;
+  for (size_t i = 0; i < cd_rpc_count(f->cfg.rpc); i++) {
+    if (i == f->leader || !f->node[i].ok || !cd_rpc_trusted(f->cfg.rpc, i) || !contradicts(f, i, last)) continue;
+    disagree = true;
+    if (!f->disagree)
+      cd_log(CD_LOG_WARN, "l1",
+             "two nodes show different blocks: until they agree nothing is signed, but disputes are answered "
+             "block=%llu url=%s other=%s",
+             (unsigned long long)last->number, cd_rpc_name(f->cfg.rpc, f->leader), cd_rpc_name(f->cfg.rpc, i));
+  }
+  if (f->disagree && !disagree) cd_log(CD_LOG_INFO, "l1", "the nodes agree again");
+  f->disagree = disagree;
+  f->scan.quiet = disagree;
+}
+
+/* --- Views -------------------------------------------------------------------------------------------------------- */
+
+static bool read_slots(cd_evm_follow *f, const ch_hash *id, const cd_scan_block *at, ch_hash slots[CD_EVM_SLOTS]) {
+  memset(slots, 0, CD_EVM_SLOTS * sizeof *slots);
+  for (unsigned k = 0; k < CD_EVM_SLOTS && (k == 0 || cd_evm_disputed(&slots[0])); k++) {
+    ch_hash slot;
+    cd_evm_slot(&slot, id, k);
+    if (cd_evm_storage(f->cfg.rpc, f->leader, &f->cfg.chain.adjudicator, &slot, &at->hash, &slots[k]) != CD_RPC_OK)
+      return false;
+  }
+  return true;
+}
+
+static cd_scan_result read_look(cd_evm_follow *f, const ch_hash *id, const cd_scan_block *at, uint64_t *from,
+                                cd_evm_look *out, char why[CD_RPC_TEXT]) {
+  ch_adj_slots slots;
+  memset(out, 0, sizeof *out);
+  if (!read_slots(f, id, at, out->slots)) {
+    snprintf(why, CD_RPC_TEXT, "The chain's node does not give a channel's storage.");
+    return CD_SCAN_FAILED;
+  }
+  if (cd_evm_slots_decode(&slots, out->slots) != CH_OK) {
+    cd_rpc_distrust(f->cfg.rpc, f->leader, "no channel can have the storage that it gives");
+    snprintf(why, CD_RPC_TEXT, "A node gives storage that no channel can have.");
+    return CD_SCAN_FAILED;
+  }
+  if (slots.epoch == 0) return CD_SCAN_DONE;
+  return cd_scan_find_ending(&f->scan, f->leader, id, (uint16_t)(slots.epoch - 1), at->number, from, &out->ended, why);
+}
+
+static void to_onchain(ch_onchain *out, const ch_hash *id, const cd_evm_look *look) {
+  memset(out, 0, sizeof *out);
+  if (cd_evm_slots_decode(&out->slots, look->slots) != CH_OK) return; /* it was decoded when it was read */
+  out->has_ended = look->ended.kind != 0;
+  if (out->has_ended) cd_evm_ending_decode(&out->ended, id, &look->ended);
+}
+
+static void tell_view(cd_evm_follow *f, const ch_hash *id, const cd_evm_view *view) {
+  ch_chain_view out;
+  if (!cd_evm_watch_is_news(&f->watch, id, view)) return;
+  to_onchain(&out.head, id, &view->head);
+  to_onchain(&out.final, id, &view->final);
+  f->listener.view(f->listener.ctx, id, &out);
+}
+
+static cd_scan_result look_at(cd_evm_follow *f, cd_evm_watched *c, const cd_scan_block *head,
+                              const cd_scan_block *final, char why[CD_RPC_TEXT]) {
+  cd_evm_view view;
+  cd_scan_result result = read_look(f, &c->id, head, &c->from[0], &view.head, why);
+  if (result == CD_SCAN_DONE && ch_hash_eq(&head->hash, &final->hash))
+    view.final = view.head;
+  else if (result == CD_SCAN_DONE)
+    result = read_look(f, &c->id, final, &c->from[1], &view.final, why);
+  if (result == CD_SCAN_DONE) tell_view(f, &c->id, &view);
+  return result;
+}
+
+/* Looks at all that are due. One that needs a longer search does not keep the others waiting, but the head. */
+static cd_scan_result look_at_all(cd_evm_follow *f, const cd_scan_block *head, const cd_scan_block *final,
+                                  bool new_block, char why[CD_RPC_TEXT]) {
+  cd_evm_watched *due;
+  size_t n;
+  cd_scan_result all = CD_SCAN_DONE, result = CD_SCAN_DONE;
+  if (!cd_evm_watch_take(&f->watch, new_block, &due, &n)) {
+    snprintf(why, CD_RPC_TEXT, "Out of memory.");
+    return CD_SCAN_FAILED;
+  }
+  for (size_t i = 0; i < n; i++) {
+    if (result != CD_SCAN_FAILED) result = look_at(f, &due[i], head, final, why);
+    if (result == CD_SCAN_DONE) continue;
+    if (all == CD_SCAN_DONE || result == CD_SCAN_FAILED) all = result;
+    cd_evm_watch_searched(&f->watch, &due[i].id, due[i].from);
+    cd_evm_watch_due(&f->watch, &due[i].id);
+  }
+  free(due);
+  return all;
+}
+
+/* --- One look ----------------------------------------------------------------------------------------------------- */
+
+static void tell_head(cd_evm_follow *f, const cd_scan_block *last, const cd_scan_block *final) {
+  cd_head head = {.number = last->number,
+                  .time = last->time,
+                  .hash = last->hash,
+                  .final_number = final->number,
+                  .final_time = final->time};
+  take_clock(f, last->time);
+  pthread_mutex_lock(&f->lock);
+  bool news = !f->has_head || !ch_hash_eq(&f->head.hash, &head.hash) || f->head.final_number != head.final_number;
+  f->has_head = true;
+  f->head = head;
+  pthread_mutex_unlock(&f->lock);
+  if (news) f->listener.head(f->listener.ctx, &head);
+}
+
+static cd_scan_result find_final(cd_evm_follow *f, const cd_scan_block *last, cd_scan_block *out,
+                                 char why[CD_RPC_TEXT]) {
+  bool found;
+  uint64_t number;
+  if (!f->disagree) return cd_scan_final(&f->scan, f->leader, last, out, why);
+  if (cd_scandb_final(f->cfg.db, &number, &found) == CH_OK && found &&
+      cd_scandb_at(f->cfg.db, number, out, &found) == CH_OK && found)
+    return CD_SCAN_DONE;
+  snprintf(why, CD_RPC_TEXT, "The file that says how far the chain was read cannot be used: look at the disk.");
+  return CD_SCAN_FAILED;
+}
+
+/* The chain is read up to its head: what does it show? */
+static cd_scan_result look(cd_evm_follow *f, char why[CD_RPC_TEXT]) {
+  cd_scan_block last, final;
+  bool found;
+  if (cd_scandb_last(f->cfg.db, &last, &found) != CH_OK || !found) {
+    snprintf(why, CD_RPC_TEXT, "The file that says how far the chain was read cannot be used: look at the disk.");
+    return CD_SCAN_FAILED;
+  }
+  find_contradictions(f, &last);
+  cd_scan_result result = find_final(f, &last, &final, why);
+  if (result != CD_SCAN_DONE) return result;
+  bool new_block = !f->has_head || !ch_hash_eq(&f->head.hash, &last.hash) || f->head.final_number != final.number;
+  result = look_at_all(f, &last, &final, new_block, why);
+  if (result != CD_SCAN_DONE || f->disagree) return result;
+  if (cd_scandb_finalize(f->cfg.db, final.number) != CH_OK) {
+    snprintf(why, CD_RPC_TEXT, "The file that says how far the chain was read cannot be written: look at the disk.");
+    return CD_SCAN_FAILED;
+  }
+  tell_head(f, &last, &final);
+  return CD_SCAN_DONE;
+}
+
+static cd_scan_result poll_nodes(cd_evm_follow *f, char why[CD_RPC_TEXT]) {
+  size_t url;
+  bool anew = false;
+  for (size_t i = 0; i < cd_rpc_count(f->cfg.rpc); i++)
+    ask_node(f, i);
+  f->polls++;
+  if (!choose(f, &url)) {
+    snprintf(why, CD_RPC_TEXT, "No node of the chain answers: check their URLs and whether they run.");
+    return CD_SCAN_FAILED;
+  }
+  f->leader = url;
+  f->rotate = false;
+  cd_scan_result result = cd_scan_towards(&f->scan, url, &f->node[url].head, &anew, why);
+  if (anew) cd_evm_watch_all_due(&f->watch);
+  if (result == CD_SCAN_DONE) result = look(f, why);
+  f->rotate = f->disagree && result != CD_SCAN_MORE;
+  return result;
+}
+
+void cd_evm_follow_once(cd_evm_follow *f) {
+  char why[CD_RPC_TEXT] = "";
+  cd_scan_result result = poll_nodes(f, why);
+  if (result == CD_SCAN_MORE) cd_evm_follow_poke(f);
+  bool trouble = result == CD_SCAN_FAILED;
+  if (trouble && !f->in_trouble) cd_log(CD_LOG_WARN, "l1", "the chain is not read: %s", why);
+  if (!trouble && f->in_trouble) cd_log(CD_LOG_INFO, "l1", "the chain is read again");
+  f->in_trouble = trouble;
+}
+
+/* --- The thread --------------------------------------------------------------------------------------------------- */
+
+static void wait_a_while(cd_evm_follow *f) {
+  struct timespec until;
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_nsec += (long)f->cfg.poll_ms % 1000 * 1000000;
+  until.tv_sec += f->cfg.poll_ms / 1000 + until.tv_nsec / 1000000000;
+  until.tv_nsec %= 1000000000;
+  while (!f->poked && !f->stopping && pthread_cond_timedwait(&f->wake, &f->lock, &until) != ETIMEDOUT)
+    continue;
+}
+
+static void *run(void *arg) {
+  cd_evm_follow *f = arg;
+  pthread_mutex_lock(&f->lock);
+  while (!f->stopping) {
+    f->poked = false;
+    pthread_mutex_unlock(&f->lock);
+    cd_evm_follow_once(f);
+    pthread_mutex_lock(&f->lock);
+    wait_a_while(f);
+  }
+  pthread_mutex_unlock(&f->lock);
+  return NULL;
+}
+
+void cd_evm_follow_listen(cd_evm_follow *f, const cd_l1_listener *listener) {
+  f->listener = *listener;
+}
+
+ch_err cd_evm_follow_start(cd_evm_follow *f, const cd_l1_listener *listener) {
+  if (f->running) return CH_ERR_ARGUMENT;
+  cd_evm_follow_listen(f, listener);
+  f->stopping = false;
+  f->running = pthread_create(&f->thread, NULL, run, f) == 0;
+  return f->running ? CH_OK : CH_ERR_NO_MEMORY;
+}
+
+void cd_evm_follow_stop(cd_evm_follow *f) {
+  if (!f->running) return;
+  pthread_mutex_lock(&f->lock);
+  f->stopping = true;
+  pthread_cond_signal(&f->wake);
+  pthread_mutex_unlock(&f->lock);
+  pthread_join(f->thread, NULL);
+  f->running = false;
+}
+
+/* --- Watching ----------------------------------------------------------------------------------------------------- */
+
+void cd_evm_follow_poke(cd_evm_follow *f) {
+  pthread_mutex_lock(&f->lock);
+  f->poked = true;
+  pthread_cond_signal(&f->wake);
+  pthread_mutex_unlock(&f->lock);
+}
+
+void cd_evm_follow_watch(cd_evm_follow *f, const ch_hash *id) {
+  if (!cd_evm_watch_add(&f->watch, id)) cd_log(CD_LOG_ERROR, "l1", "a channel is not watched: memory is out");
+  cd_evm_follow_poke(f);
+}
+
+void cd_evm_follow_unwatch(cd_evm_follow *f, const ch_hash *id) {
+  cd_evm_watch_remove(&f->watch, id);
+}
+
+bool cd_evm_follow_head(cd_evm_follow *f, cd_head *out) {
+  pthread_mutex_lock(&f->lock);
+  bool has = f->has_head;
+  *out = f->head;
+  pthread_mutex_unlock(&f->lock);
+  return has;
+}
+
+static size_t touch(void *ctx, const uint8_t bloom[CD_EVM_BLOOM]) {
+  return cd_evm_watch_touch(&((cd_evm_follow *)ctx)->watch, bloom);
+}
+
+static bool watched(void *ctx, const ch_hash *id) {
+  return cd_evm_watch_has(&((cd_evm_follow *)ctx)->watch, id);
+}
+
+/* --- Life --------------------------------------------------------------------------------------------------------- */
+
+static bool init_sync(cd_evm_follow *f) {
+  pthread_condattr_t attr;
+  if (pthread_condattr_init(&attr) != 0) return false;
+  bool ok = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0 && pthread_cond_init(&f->wake, &attr) == 0;
+  pthread_condattr_destroy(&attr);
+  if (ok && pthread_mutex_init(&f->lock, NULL) != 0) {
+    pthread_cond_destroy(&f->wake);
+    ok = false;
+  }
+  return ok;
+}
+
+ch_err cd_evm_follow_new(cd_evm_follow **out, const cd_evm_follow_config *cfg) {
+  cd_evm_follow *f = calloc(1, sizeof *f);
+  *out = NULL;
+  if (f == NULL || !cd_evm_watch_init(&f->watch)) {
+    free(f);
+    return CH_ERR_NO_MEMORY;
+  }
+  if (!init_sync(f)) {
+    cd_evm_watch_free(&f->watch);
+    free(f);
+    return CH_ERR_NO_MEMORY;
+  }
+  f->cfg = *cfg;
+  if (f->cfg.wall == NULL) f->cfg.wall = system_wall;
+  f->scan = (cd_scan){.rpc = cfg->rpc,
+                      .db = cfg->db,
+                      .contract = cfg->chain.adjudicator,
+                      .marks = cd_evm_marks_of(cfg->chain.adjudicator.b, sizeof cfg->chain.adjudicator.b),
+                      .confirmations = cfg->confirmations,
+                      .tag = cfg->tag,
+                      .touch = touch,
+                      .watched = watched,
+                      .ctx = f};
+  *out = f;
+  return CH_OK;
+}
+
+void cd_evm_follow_free(cd_evm_follow *f) {
+  if (f == NULL) return;
+  cd_evm_follow_stop(f);
+  cd_evm_watch_free(&f->watch);
+  pthread_cond_destroy(&f->wake);
+  pthread_mutex_destroy(&f->lock);
+  free(f);
+}
