@@ -7,7 +7,10 @@
 
 #include "channel/crypto.h"
 
-typedef enum kind { TEXT, NUMBER, AMOUNT, ADDRESS, LEVEL } kind;
+typedef enum kind { TEXT, NUMBER, AMOUNT, ADDRESS, LEVEL, FINALITY, URLS } kind;
+
+/* Where a value stands. */
+typedef enum source { DEFAULTS, CONFIG_FILE, ENVIRONMENT, FLAGS } source;
 
 typedef struct setting {
   const char *name, *value, *sample; /* `value`: the default; NULL: found out at start */
@@ -24,8 +27,13 @@ static const setting settings[] = {
     {"listen", "127.0.0.1:9735", "HOST:PORT", TEXT, AT(listen), 0, 0, "where peers connect; port 0 takes any"},
     {"api", "127.0.0.1:8645", "HOST:PORT", TEXT, AT(api), 0, 0, "where the HTTP API listens; port 0 takes any"},
     {"l1", NULL, "KIND:WHERE", TEXT, AT(l1), 0, 0,
-     "the chain; dev:FILE is an embedded one (default in ~/.local/share/channeld)"},
-    {"confirmations", "1", "N", NUMBER, AT(confirmations), 0, 1000, "blocks on top of one that counts as final"},
+     "the chain: evm, or dev:FILE for an embedded one (default in ~/.local/share/channeld)"},
+    {"confirmations", NULL, "N", FINALITY, AT(confirmations), 0, 1000,
+     "blocks on top of one that counts as final, or safe or finalized (default: dev 1, evm finalized)"},
+    {"rpc", NULL, "URL", URLS, AT(rpc), 0, 0, "a node of the evm chain, http or https; give several for safety"},
+    {"contract", "", "ADDRESS", ADDRESS, AT(contract), 0, 0, "the Adjudicator on the evm chain"},
+    {"chain-id", "0", "N", NUMBER, AT(chain_id), 0, INT64_MAX, "the evm chain's id; 0: what its nodes say"},
+    {"l1-poll", "2000", "MS", NUMBER, AT(l1_poll), 50, 60000, "how often the evm chain's nodes are asked"},
     {"workers", "0", "N", NUMBER, AT(workers), 0, CD_MAX_WORKERS, "threads for channels; 0: one per processor"},
     {"passphrase-file", NULL, "FILE", TEXT, AT(passphrase_file), 0, 0,
      "its first line opens the seed (default: CHANNELD_PASSPHRASE, or asked for)"},
@@ -84,7 +92,25 @@ static bool parse_text(const setting *s, const char *value, char *out) {
   return true;
 }
 
-static bool assign(cd_config *c, const setting *s, const char *value) {
+static bool parse_finality(const setting *s, const char *value, uint64_t *out) {
+  if (strcmp(value, "safe") == 0)
+    *out = CD_FINAL_SAFE;
+  else if (strcmp(value, "finalized") == 0)
+    *out = CD_FINAL_FINALIZED;
+  else
+    return parse_number(s, value, out);
+  return true;
+}
+
+/* One or more URLs; those of one source are put together. */
+static bool add_urls(cd_config *c, const setting *s, const char *value, source from, char *out) {
+  size_t len = (unsigned)from == c->rpc_source ? strlen(out) : 0;
+  c->rpc_source = (unsigned)from;
+  int n = snprintf(out + len, s->size - len, "%s%s", len > 0 ? " " : "", value);
+  return value[0] != '\0' && n >= 0 && (size_t)n < s->size - len;
+}
+
+static bool assign(cd_config *c, const setting *s, const char *value, source from) {
   char *field = (char *)c + s->offset;
   switch (s->kind) {
   case TEXT: return parse_text(s, value, field);
@@ -92,6 +118,8 @@ static bool assign(cd_config *c, const setting *s, const char *value) {
   case AMOUNT: return ch_amount_parse((ch_amount *)(void *)field, value) == CH_OK;
   case ADDRESS: return parse_address(value, (ch_addr *)(void *)field);
   case LEVEL: return cd_log_parse_level(value, (cd_log_level *)(void *)field);
+  case FINALITY: return parse_finality(s, value, (uint64_t *)(void *)field);
+  case URLS: return add_urls(c, s, value, from, field);
   }
   return false;
 }
@@ -103,7 +131,10 @@ static void explain(const setting *s, const char *value, const char *where, char
       [AMOUNT] = "a whole number of base units",
       [ADDRESS] = "an address of 40 hex digits",
       [LEVEL] = "trace, debug, info, warn, error or broken",
+      [FINALITY] = "a whole number up to 1000, safe or finalized",
+      [URLS] = "a URL, http://HOST:PORT or https://HOST",
   };
+  if (s->kind == URLS) value = "..."; /* it may contain a password */
   if (s->kind == NUMBER) {
     snprintf(why, why_len, "%s: `%.60s` is no value for %s: give a whole number from %llu to %llu.", where, value,
              s->name, (unsigned long long)s->min, (unsigned long long)s->max);
@@ -170,9 +201,9 @@ static bool openers_parse(const char *list) {
 /* --- The sources --------------------------------------------------------------------------------- */
 
 static bool read_defaults(cd_config *c, char *(*env)(const char *), char *why, size_t why_len) {
-  *c = (cd_config){0};
+  *c = (cd_config){.confirmations = CD_FINAL_USUAL};
   for (size_t i = 0; i < N_SETTINGS; i++) {
-    if (settings[i].value != NULL && !assign(c, &settings[i], settings[i].value)) {
+    if (settings[i].value != NULL && !assign(c, &settings[i], settings[i].value, DEFAULTS)) {
       explain(&settings[i], settings[i].value, "defaults", why, why_len);
       return false;
     }
@@ -194,7 +225,7 @@ static bool read_environment(cd_config *c, char *(*env)(const char *), char *why
     for (int k = 0; k < n; k++)
       name[k] = name[k] == '-' ? '_' : (char)toupper((unsigned char)name[k]);
     const char *value = env(name);
-    if (value != NULL && !assign(c, &settings[i], value)) {
+    if (value != NULL && !assign(c, &settings[i], value, ENVIRONMENT)) {
       explain(&settings[i], value, name, why, why_len);
       return false;
     }
@@ -220,7 +251,7 @@ static cd_config_result read_flags(cd_config *c, int argc, char **argv, char *wh
     }
     char flag[64];
     snprintf(flag, sizeof flag, "--%s", s->name);
-    if (!assign(c, s, value)) {
+    if (!assign(c, s, value, FLAGS)) {
       explain(s, value, flag, why, why_len);
       return CD_CONFIG_BAD;
     }
@@ -254,7 +285,7 @@ static bool read_line(cd_config *c, char *line, const char *where, char *why, si
     snprintf(why, why_len, "%s: `%.60s` is no setting; `channeld --help` lists them.", where, key);
     return false;
   }
-  if (assign(c, s, value)) return true;
+  if (assign(c, s, value, CONFIG_FILE)) return true;
   explain(s, value, where, why, why_len);
   return false;
 }

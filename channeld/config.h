@@ -16,12 +16,22 @@
 #define CD_PATH_LEN 512
 #define CD_LIST_LEN 8192 /* 122 node ids */
 
+/* Values of `confirmations` beside numbers of blocks. */
+#define CD_FINAL_USUAL UINT64_MAX           /* what suits the chain: 1 on the embedded one, else `finalized` */
+#define CD_FINAL_SAFE (UINT64_MAX - 1)      /* the node's own word `safe` */
+#define CD_FINAL_FINALIZED (UINT64_MAX - 2) /* the node's own word `finalized` */
+
 typedef struct cd_config {
   char dir[CD_PATH_LEN];
   char listen[128]; /* "host:port" */
   char api[128];
-  char l1[CD_PATH_LEN];              /* "dev:FILE" */
-  uint64_t confirmations;            /* blocks on top of one that counts as final */
+  char l1[CD_PATH_LEN];              /* "dev:FILE" or "evm" */
+  uint64_t confirmations;            /* blocks on top of one that counts as final, or a CD_FINAL_ */
+  char rpc[CD_LIST_LEN];             /* of "evm": its nodes' URLs with spaces between; may contain passwords */
+  unsigned rpc_source;               /* where they come from: a later source replaces them all */
+  ch_addr contract;                  /* of "evm": the Adjudicator */
+  uint64_t chain_id;                 /* of "evm"; 0: what the nodes say */
+  uint64_t l1_poll;                  /* of "evm": milliseconds between looks at the chain */
   uint64_t workers;                  /* 0: as many as there are processors */
   char passphrase_file[CD_PATH_LEN]; /* "": none */
   cd_log_level log;

@@ -19,6 +19,7 @@
 #include "identity.h"
 #include "init.h"
 #include "l1/dev/adapter.h"
+#include "l1/evm/adapter.h"
 #include "net/transport.h"
 #include "node.h"
 #include "rekey.h"
@@ -87,26 +88,82 @@ static bool open_store(program *d) {
 /* The embedded chain's file, with its folder made. */
 static bool dev_path(program *d, const char **path) {
   char folder[CD_PATH_LEN];
-  if (strncmp(d->config.l1, "dev:", 4) != 0 || d->config.l1[4] == '\0') {
-    snprintf(d->why, sizeof d->why, "--l1 %s: this release knows only dev:FILE.", d->config.l1);
-    return false;
-  }
-  *path = d->config.l1 + 4;
+  *path = d->config.l1 + strlen("dev:");
   const char *slash = strrchr(*path, '/');
   if (slash == NULL || slash == *path) return true;
   snprintf(folder, sizeof folder, "%.*s", (int)(slash - *path), *path);
   return cd_dir_make(folder, d->why, sizeof d->why);
 }
 
-static bool open_chain(program *d) {
+static bool open_dev(program *d, const ch_secret *account) {
+  uint64_t confirmations = d->config.confirmations == CD_FINAL_USUAL ? 1 : d->config.confirmations;
   const char *path;
-  ch_secret account;
+  if (confirmations >= CD_FINAL_FINALIZED) {
+    snprintf(d->why, sizeof d->why, "--confirmations: the embedded chain knows only numbers.");
+    return false;
+  }
   if (!dev_path(d, &path)) return false;
+  cd_l1_dev_config cfg = {.path = path, .account = account, .confirmations = (uint32_t)confirmations};
+  return cd_l1_dev_open(&d->node.l1, &cfg, d->why) == CH_OK;
+}
+
+/* Takes the list of URLs apart, in place. */
+static bool split_urls(program *d, const char *urls[CD_RPC_URLS_MAX], size_t *n) {
+  char *rest = NULL;
+  *n = 0;
+  for (char *url = strtok_r(d->config.rpc, " ", &rest); url != NULL; url = strtok_r(NULL, " ", &rest)) {
+    if (*n < CD_RPC_URLS_MAX) urls[*n] = url;
+    ++*n;
+  }
+  if (*n >= 1 && *n <= CD_RPC_URLS_MAX) return true;
+  snprintf(d->why, sizeof d->why, "--l1 evm needs the URLs of 1 to %d of the chain's nodes: --rpc URL.",
+           CD_RPC_URLS_MAX);
+  return false;
+}
+
+static bool open_evm(program *d, const ch_secret *account) {
+  const char *urls[CD_RPC_URLS_MAX];
+  char path[CD_PATH_LEN + 32];
+  const cd_config *c = &d->config;
+  cd_l1_evm_config cfg = {.urls = urls,
+                          .chain_id = c->chain_id,
+                          .contract = c->contract,
+                          .path = path,
+                          .account = account,
+                          .poll_ms = (uint32_t)c->l1_poll};
+  if (!split_urls(d, urls, &cfg.n_urls)) return false;
+  snprintf(path, sizeof path, "%s/evm.db", c->dir);
+  if (c->confirmations == CD_FINAL_SAFE)
+    cfg.final_tag = "safe";
+  else if (c->confirmations >= CD_FINAL_FINALIZED)
+    cfg.final_tag = "finalized";
+  else
+    cfg.confirmations = (uint32_t)c->confirmations;
+  bool ok = cd_l1_evm_open(&d->node.l1, &cfg, d->why) == CH_OK;
+  ch_wipe(d->config.rpc, sizeof d->config.rpc); /* passwords are not needed here any more */
+  return ok;
+}
+
+static bool open_chain(program *d) {
+  ch_secret account;
+  bool ok = false;
   ch_keyring_account(d->identity.keys, &account);
-  cd_l1_dev_config cfg = {.path = path, .account = &account, .confirmations = (uint32_t)d->config.confirmations};
-  ch_err err = cd_l1_dev_open(&d->node.l1, &cfg, d->why);
+  if (strncmp(d->config.l1, "dev:", 4) == 0 && d->config.l1[4] != '\0')
+    ok = open_dev(d, &account);
+  else if (strcmp(d->config.l1, "evm") == 0)
+    ok = open_evm(d, &account);
+  else
+    snprintf(d->why, sizeof d->why, "--l1 %.100s: give evm, or dev:FILE.", d->config.l1);
   ch_wipe(&account, sizeof account);
-  return err == CH_OK;
+  return ok;
+}
+
+static void close_chain(program *d) {
+  if (d->node.l1.ctx == NULL) return;
+  if (strcmp(d->node.l1.ops->name, "evm") == 0)
+    cd_l1_evm_close(&d->node.l1);
+  else
+    cd_l1_dev_close(&d->node.l1);
 }
 
 static bool open_node(program *d) {
@@ -170,7 +227,7 @@ static void close_all(program *d) {
   cd_api_stop(d->api);
   if (d->node_started) cd_node_stop(&d->node);
   cd_transport_free(&d->node.net);
-  if (d->node.l1.ctx != NULL) cd_l1_dev_close(&d->node.l1);
+  close_chain(d);
   if (d->node.store.ctx != NULL) d->node.store.ops->close(d->node.store.ctx);
   if (d->node_made) cd_node_free(&d->node);
   if (d->identity.keys != NULL) cd_identity_free(&d->identity);

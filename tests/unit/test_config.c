@@ -205,9 +205,42 @@ static void openers(void **state) {
   assert_refused(dir, NULL, NULL, "open-from: give node ids");
 }
 
+static void chain_settings(void **state) {
+  cd_config c;
+  char why[WHY] = "";
+  assert_int_equal(load(*state, &c, why, NULL, NULL), CD_CONFIG_OK);
+  assert_true(c.confirmations == CD_FINAL_USUAL && c.rpc[0] == '\0' && c.chain_id == 0);
+  assert_int_equal(load(*state, &c, why, "--confirmations=12", NULL), CD_CONFIG_OK);
+  assert_int_equal(c.confirmations, 12);
+  assert_int_equal(load(*state, &c, why, "--confirmations=safe", NULL), CD_CONFIG_OK);
+  assert_true(c.confirmations == CD_FINAL_SAFE);
+  assert_int_equal(load(*state, &c, why, "--confirmations=finalized", NULL), CD_CONFIG_OK);
+  assert_true(c.confirmations == CD_FINAL_FINALIZED);
+  assert_refused(*state, "--confirmations=latest", NULL, "safe or finalized");
+  assert_refused(*state, "--confirmations=1001", NULL, "safe or finalized");
+  assert_refused(*state, "--l1-poll=1", NULL, "from 50 to");
+}
+
+/* Several of one source belong together; those of a later source replace them. */
+static void rpc_urls(void **state) {
+  cd_config c;
+  char why[WHY] = "";
+  write_config(*state, "rpc = http://a:1\nrpc = http://b:2 # the second\n");
+  assert_int_equal(load(*state, &c, why, NULL, NULL), CD_CONFIG_OK);
+  assert_string_equal(c.rpc, "http://a:1 http://b:2");
+  env_name = "CHANNELD_RPC";
+  env_value = "https://c https://d";
+  assert_int_equal(load(*state, &c, why, NULL, NULL), CD_CONFIG_OK);
+  assert_string_equal(c.rpc, "https://c https://d");
+  assert_int_equal(load(*state, &c, why, "--rpc=http://e", "--rpc=http://f"), CD_CONFIG_OK);
+  assert_string_equal(c.rpc, "http://e http://f");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(defaults, setup, teardown),
+      cmocka_unit_test_setup_teardown(chain_settings, setup, teardown),
+      cmocka_unit_test_setup_teardown(rpc_urls, setup, teardown),
       cmocka_unit_test_setup_teardown(order_of_sources, setup, teardown),
       cmocka_unit_test_setup_teardown(file_of_the_directory_that_flags_name, setup, teardown),
       cmocka_unit_test_setup_teardown(bad_lines, setup, teardown),

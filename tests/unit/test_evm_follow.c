@@ -165,10 +165,11 @@ static void challenge(world *w, fake_chain *c) {
   s1.b[31] = 7;    /* version */
   s1.b[23] = 6;    /* challenged version */
   s1.b[15] = 200;  /* deadline */
-  s1.b[10] = 0x01; /* flags */
+  s1.b[10] = 0x11; /* flags, and a beneficiary */
   fake_chain_set(c, &w->id, 0, &s);
   fake_chain_set(c, &w->id, 1, &s1);
   fake_chain_set(c, &w->id, 2, &w->id);
+  fake_chain_set(c, &w->id, 3, &(ch_hash){.b = {[12] = 0xbe}});
   fake_chain_log(c, "Challenged(bytes32,uint256,bytes32)", &w->id, data, sizeof data);
 }
 
@@ -234,6 +235,7 @@ static void a_dispute(void **state) {
   assert_int_equal(s->challenged_version, 6);
   assert_int_equal(s->deadline, 200);
   assert_int_equal(s->flags, 1);
+  assert_int_equal(s->beneficiary.b[0], 0xbe);
   assert_memory_equal(&s->outcome_hash, &w->id, 32);
   assert_false(w->view.final.slots.disputed);
 }

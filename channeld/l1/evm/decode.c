@@ -25,8 +25,14 @@ void cd_evm_slot(ch_hash *out, const ch_hash *id, unsigned k) {
   }
 }
 
-bool cd_evm_disputed(const ch_hash *slot0) {
-  return slot0->b[0] >> 7 != 0;
+/* In slot 1, beside the flags: slot 3 names a beneficiary. */
+static bool has_beneficiary(const ch_hash *slot1) {
+  return bits(slot1->b, 172, 1) != 0;
+}
+
+unsigned cd_evm_slots_used(const ch_hash slots[CD_EVM_SLOTS]) {
+  if (bits(slots[0].b, 255, 1) == 0) return 1;
+  return has_beneficiary(&slots[1]) ? 4 : 3;
 }
 
 ch_err cd_evm_slots_decode(ch_adj_slots *out, const ch_hash slots[CD_EVM_SLOTS]) {
@@ -36,7 +42,7 @@ ch_err cd_evm_slots_decode(ch_adj_slots *out, const ch_hash slots[CD_EVM_SLOTS])
   out->contribution[1] = net_at(s0, 112);
   out->withdraw_seq = (uint16_t)bits(s0, 224, 15);
   out->epoch = (uint16_t)bits(s0, 239, 16);
-  out->disputed = cd_evm_disputed(&slots[0]);
+  out->disputed = bits(s0, 255, 1) != 0;
   /* -2^111 is the one value that an int112 can have and a contribution never does. */
   const ch_i128 most = (ch_i128)CH_MONEY_MAX;
   if (out->contribution[0].v < -most || out->contribution[1].v < -most) return CH_ERR_FORMAT;
@@ -46,8 +52,9 @@ ch_err cd_evm_slots_decode(ch_adj_slots *out, const ch_hash slots[CD_EVM_SLOTS])
   out->version = (uint64_t)bits(s1, 0, 64);
   out->challenged_version = (uint64_t)bits(s1, 64, 64);
   out->deadline = (uint64_t)bits(s1, 128, 40);
-  out->flags = (uint8_t)bits(s1, 168, 8);
+  out->flags = (uint8_t)bits(s1, 168, 4);
   out->outcome_hash = slots[2];
+  if (has_beneficiary(&slots[1])) memcpy(out->beneficiary.b, slots[3].b + 12, sizeof out->beneficiary.b);
   return CH_OK;
 }
 

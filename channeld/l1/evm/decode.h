@@ -7,12 +7,12 @@
 #include "channel/adjudicator.h"
 #include "l1/evm/block.h"
 
-#define CD_EVM_SLOTS 3
+#define CD_EVM_SLOTS 4
 
 /* Where a channel's slot number `k` is. */
 void cd_evm_slot(ch_hash *out, const ch_hash *id, unsigned k);
-/* Whether slot 0 says that the others are in use. */
-bool cd_evm_disputed(const ch_hash *slot0);
+/* How many slots are in use, as far as the ones before say. */
+unsigned cd_evm_slots_used(const ch_hash slots[CD_EVM_SLOTS]);
 /* CH_ERR_FORMAT if no channel can have such slots. */
 ch_err cd_evm_slots_decode(ch_adj_slots *out, const ch_hash slots[CD_EVM_SLOTS]) CH_MUST_CHECK;
 

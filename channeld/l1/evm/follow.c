@@ -81,12 +81,27 @@ static bool is_our_chain(cd_evm_follow *f, size_t url) {
 
 static void ask_node(cd_evm_follow *f, size_t url) {
   bool found;
-  f->node[url].ok = false;
   if (f->polls % CHAIN_ID_EVERY == 0 || !cd_rpc_healthy(f->cfg.rpc, url)) f->node[url].checked = false;
   if (!f->node[url].checked && !is_our_chain(f, url)) return;
   f->node[url].checked = true;
   if (cd_evm_block_tagged(f->cfg.rpc, url, "latest", &f->node[url].head, &found) == CD_RPC_OK && found)
     f->node[url].ok = true;
+}
+
+/* Those that rest only if no other answers: a node that lets one wait would hold up the rest. */
+static void ask_nodes(cd_evm_follow *f) {
+  size_t n = cd_rpc_count(f->cfg.rpc);
+  bool rests[CD_RPC_URLS_MAX] = {false}, any = false;
+  for (size_t i = 0; i < n; i++) {
+    f->node[i].ok = false;
+    rests[i] = cd_rpc_rests(f->cfg.rpc, i);
+    if (!rests[i]) ask_node(f, i);
+    any = any || f->node[i].ok;
+  }
+  for (size_t i = 0; i < n && !any; i++) {
+    if (rests[i]) ask_node(f, i);
+  }
+  f->polls++;
 }
 
 /* The longest chain; of those as long the one that was read before. While the nodes contradict each other, the next.
@@ -138,7 +153,7 @@ static void find_contradictions(cd_evm_follow *f, const cd_scan_block *last) {
 
 static bool read_slots(cd_evm_follow *f, const ch_hash *id, const cd_scan_block *at, ch_hash slots[CD_EVM_SLOTS]) {
   memset(slots, 0, CD_EVM_SLOTS * sizeof *slots);
-  for (unsigned k = 0; k < CD_EVM_SLOTS && (k == 0 || cd_evm_disputed(&slots[0])); k++) {
+  for (unsigned k = 0; k < cd_evm_slots_used(slots); k++) {
     ch_hash slot;
     cd_evm_slot(&slot, id, k);
     if (cd_evm_storage(f->cfg.rpc, f->leader, &f->cfg.chain.adjudicator, &slot, &at->hash, &slots[k]) != CD_RPC_OK)
@@ -266,9 +281,7 @@ static cd_scan_result look(cd_evm_follow *f, char why[CD_RPC_TEXT]) {
 static cd_scan_result poll_nodes(cd_evm_follow *f, char why[CD_RPC_TEXT]) {
   size_t url;
   bool anew = false;
-  for (size_t i = 0; i < cd_rpc_count(f->cfg.rpc); i++)
-    ask_node(f, i);
-  f->polls++;
+  ask_nodes(f);
   if (!choose(f, &url)) {
     snprintf(why, CD_RPC_TEXT, "No node of the chain answers: check their URLs and whether they run.");
     return CD_SCAN_FAILED;

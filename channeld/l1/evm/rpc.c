@@ -10,7 +10,7 @@
 #include "util/log.h"
 
 #define REST_FIRST_MS 250
-#define REST_MAX_MS 8000
+#define REST_MAX_MS 60000
 #define DOUBT_FIRST_MS 15000
 #define DOUBT_MAX_MS 3600000
 #define REST_ASKED_MAX_S 30 /* a node that asks for more is asked earlier all the same: a dispute does not wait */
@@ -66,9 +66,9 @@ static void on_failure(cd_rpc *rpc, size_t url, uint32_t retry_after, const char
   endpoint *e = &rpc->urls[url];
   pthread_mutex_lock(&rpc->lock);
   unsigned before = e->failures++;
-  uint64_t ms = before > 5 ? REST_MAX_MS : (uint64_t)REST_FIRST_MS << before;
+  uint64_t ms = before > 7 ? REST_MAX_MS : (uint64_t)REST_FIRST_MS << before;
   if (retry_after > 0) ms = 1000ull * (retry_after > REST_ASKED_MAX_S ? REST_ASKED_MAX_S : retry_after);
-  e->rest = rpc->clock(rpc->clock_ctx) + (ms > REST_MAX_MS && retry_after == 0 ? REST_MAX_MS : ms);
+  e->rest = rpc->clock(rpc->clock_ctx) + ms;
   pthread_mutex_unlock(&rpc->lock);
   cd_log(before == 0 ? CD_LOG_WARN : CD_LOG_DEBUG, "rpc", "no usable answer: %s url=%s", why, e->name);
 }
@@ -99,6 +99,13 @@ bool cd_rpc_healthy(cd_rpc *rpc, size_t url) {
   bool healthy = rpc->urls[url].failures == 0;
   pthread_mutex_unlock(&rpc->lock);
   return healthy;
+}
+
+bool cd_rpc_rests(cd_rpc *rpc, size_t url) {
+  pthread_mutex_lock(&rpc->lock);
+  bool rests = rpc->urls[url].rest > rpc->clock(rpc->clock_ctx);
+  pthread_mutex_unlock(&rpc->lock);
+  return rests;
 }
 
 /* All URLs in the order in which to ask them: those that do not rest as configured, then the others by how soon their

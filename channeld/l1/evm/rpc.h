@@ -57,6 +57,8 @@ size_t cd_rpc_count(const cd_rpc *rpc);
 const char *cd_rpc_name(const cd_rpc *rpc, size_t url);
 /* Whether its last request was answered, or none was made yet. */
 bool cd_rpc_healthy(cd_rpc *rpc, size_t url);
+/* Whether it failed lately and is best left alone, if there is another one. */
+bool cd_rpc_rests(cd_rpc *rpc, size_t url);
 
 /* Asks this URL, once. `params` (an array; its reference is taken, NULL means memory was out) are checked by nobody. */
 cd_rpc_status cd_rpc_ask(cd_rpc *rpc, size_t url, const char *method, json_t *params, cd_rpc_reply *reply);
