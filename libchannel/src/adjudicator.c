@@ -60,7 +60,7 @@ static const ch_addr *bond_winner(const adj_ctx *c) {
   if (!(old->flags & CH_ADJ_FORFEIT)) {
     return &payout[adj_challenger(old)];
   }
-  return ch_addr_is_zero(&old->beneficiary) ? &payout[adj_challenger(old) ^ 1] : &old->beneficiary;
+  return old->flags & CH_ADJ_REWARDED ? &old->beneficiary : &payout[adj_challenger(old) ^ 1];
 }
 
 /* The last epoch stays: it cannot be funded, so no old state of it has anything to pay, and an ending that reverted

@@ -142,6 +142,7 @@ static void stand(adj_ctx *c, const refutation *what) {
   c->out->event = adj_new_event(c, CH_ADJ_REFUTED);
   c->out->event.version = what->version;
   c->out->event.deadline = slots->deadline;
+  c->out->event.forfeited = (slots->flags & CH_ADJ_FORFEIT) != 0;
 }
 
 /* Checks: value, id, epoch, dispute, deadline, version, signatures. What is put forward is compared with the version
@@ -174,33 +175,28 @@ static bool bounty_signed(const adj_ctx *c) {
          CH_OK;
 }
 
-/* Checks: value, id, epoch, dispute, deadline, version, outcome, beneficiary, signatures of the state, of the bounty.
- * Taken at the standing version too, as long as nobody is attached: so a copy of the transaction without its bounty,
- * sent first, takes nothing away. Then nothing new was shown: the bond is not judged and the deadline stays. */
+/* Checks: value, id, epoch, dispute, deadline, version, signatures of the state, of the bounty. Taken at the standing
+ * version too, as long as nobody is attached: so a copy of the transaction without its bounty, sent first, takes
+ * nothing away. Then nothing new was shown: the bond is not judged, else a challenge with a version of the other parity
+ * would be forfeited by being shown again, and the deadline stays. */
 ch_adj_revert adj_refute_for(adj_ctx *c) {
   const ch_adj_slots *old = c->old;
-  const ch_addr *beneficiary = &c->tx->u.refute_for.beneficiary;
   refutation what = {c->tx->u.refute_for.epoch, c->tx->u.refute_for.version, &c->tx->u.refute_for.outcome_hash,
                      c->tx->u.refute_for.sig};
   ch_adj_revert r = check_window(c, what.epoch);
   if (r != CH_ADJ_NONE) {
     return r;
   }
-  if (what.version < old->version || (what.version == old->version && !ch_addr_is_zero(&old->beneficiary))) {
+  if (what.version < old->version || (what.version == old->version && old->flags & CH_ADJ_REWARDED)) {
     return CH_ADJ_NOT_NEWER;
-  }
-  if (what.version == old->version && !ch_hash_eq(what.outcome_hash, &old->outcome_hash)) {
-    return CH_ADJ_WRONG_OUTCOME;
-  }
-  if (ch_addr_is_zero(beneficiary)) {
-    return CH_ADJ_ZERO_BENEFICIARY;
   }
   if (!both_signed(c, what.epoch, what.version, what.outcome_hash, what.sig) || !bounty_signed(c)) {
     return CH_ADJ_BAD_SIGNATURE;
   }
   stand(c, &what);
-  c->out->slots.beneficiary = *beneficiary;
-  c->out->event.payee[0] = *beneficiary;
+  c->out->slots.flags |= CH_ADJ_REWARDED;
+  c->out->slots.beneficiary = c->tx->u.refute_for.beneficiary;
+  c->out->event.payee[0] = c->tx->u.refute_for.beneficiary;
   return CH_ADJ_NONE;
 }
 
@@ -286,17 +282,16 @@ ch_adj_revert adj_settle(adj_ctx *c) {
   return r == CH_ADJ_NONE ? adj_end_epoch(c, CH_ADJ_SETTLED, outcome.net) : r;
 }
 
-/* Checks: value. The first reveal counts; a later one changes nothing and is no error, so that nobody can make
- * another's fail by coming first. */
+/* Checks: value, known already. The first reveal counts. */
 ch_adj_revert adj_reveal(adj_ctx *c) {
   ch_hash hash;
   if (c->call->value.v != 0) {
     return CH_ADJ_WRONG_VALUE;
   }
   ch_preimage_hash(&hash, &c->tx->u.reveal.preimage);
-  if (revealed_at(c, &hash) == 0) {
-    c->out->reveal = true;
-    c->out->event = (ch_adj_event){.kind = CH_ADJ_REVEALED, .id = hash, .salt = c->tx->u.reveal.preimage};
+  if (revealed_at(c, &hash) != 0) {
+    return CH_ADJ_ALREADY_REVEALED;
   }
+  c->out->event = (ch_adj_event){.kind = CH_ADJ_REVEALED, .id = hash, .salt = c->tx->u.reveal.preimage};
   return CH_ADJ_NONE;
 }

@@ -68,10 +68,9 @@ ch_adj_revert adj_fund(adj_ctx *c) {
   const ch_adj_slots *old = c->old;
   const ch_amount *amount = c->tx->u.fund.amount;
   const ch_addr *asset = &c->tx->u.fund.asset;
-  ch_amount sum;
+  ch_amount sum = {amount[0].v + amount[1].v}; /* of 112 bits each; credit() refuses what is too much */
   ch_hash id;
-  bool fits = ch_amount_add(&sum, amount[0], amount[1]) == CH_OK;
-  if (!fits || c->call->value.v != (ch_addr_is_zero(asset) ? sum.v : 0)) {
+  if (c->call->value.v != (ch_addr_is_zero(asset) ? sum.v : 0)) {
     return CH_ADJ_WRONG_VALUE;
   }
   ch_channel_id(&id, &c->tx->u.fund.params_hash, asset);
@@ -105,7 +104,7 @@ typedef struct payment_out {
   uint64_t valid_until;
 } payment_out;
 
-/* Checks of a payment out: value, id, epoch, expiry, last seq, seq, zero, total. */
+/* Checks of a payment out: id, epoch, expiry, last seq, seq, zero, total. */
 static ch_adj_revert check_payment_out(const adj_ctx *c, const payment_out *what) {
   const ch_adj_slots *old = c->old;
   ch_adj_revert r = adj_check_target(c, &c->tx->params, what->epoch, 0);
@@ -142,11 +141,15 @@ static ch_adj_revert pay_out(adj_ctx *c, const payment_out *what, ch_adj_event_k
   return CH_ADJ_NONE;
 }
 
-/* Checks: side, those of a payment out, signatures, overflow. The number makes each withdrawal happen once, and in the
- * agreed order. A dispute does not stand in its way: what it takes out, the settlement no longer has to divide. */
+/* Checks: value, side, those of a payment out, signatures, overflow. The number makes each withdrawal happen once, and
+ * in the agreed order. A dispute does not stand in its way: what it takes out, the settlement no longer has to divide.
+ */
 ch_adj_revert adj_withdraw(adj_ctx *c) {
   ch_withdraw what = c->tx->u.withdraw.withdraw;
   payment_out out = {what.epoch, what.seq, what.side, what.amount, what.valid_until};
+  if (c->call->value.v != 0) {
+    return CH_ADJ_WRONG_VALUE;
+  }
   if (what.side > 1) {
     return CH_ADJ_BAD_SIDE;
   }
@@ -170,22 +173,22 @@ ch_adj_revert adj_withdraw(adj_ctx *c) {
 
 /* The target takes it as it would take a deposit. */
 static ch_adj_revert check_move_target(const adj_ctx *c, const ch_move *what) {
-  ch_hash to_id;
-  ch_channel_id(&to_id, &c->tx->u.move.to_params_hash, &c->tx->params.asset);
-  if (!ch_hash_eq(&to_id, &what->to_id) || ch_hash_eq(&to_id, &c->tx->id)) {
-    return CH_ADJ_BAD_TARGET;
-  }
-  return check_open_for_money(c->call->target, what->to_epoch);
+  return ch_hash_eq(&what->to_id, &c->tx->id) ? CH_ADJ_SAME_CHANNEL
+                                              : check_open_for_money(c->call->target, what->to_epoch);
 }
 
-/* Checks: both sides, those of a payment out, target, the target's epoch, last epoch and dispute, signatures, overflow
- * of the source, then of the target. No money leaves the Adjudicator. */
+/* Checks: value, both sides, those of a payment out, same channel, the target's epoch, last epoch and dispute,
+ * signatures, overflow of the source, then of the target. No money leaves the Adjudicator. */
 ch_adj_revert adj_move(adj_ctx *c) {
   ch_move what = c->tx->u.move.move;
   payment_out out = {what.epoch, what.seq, what.side, what.amount, what.valid_until};
+  if (c->call->value.v != 0) {
+    return CH_ADJ_WRONG_VALUE;
+  }
   if (what.side > 1 || what.to_side > 1) {
     return CH_ADJ_BAD_SIDE;
   }
+  ch_channel_id(&what.to_id, &c->tx->u.move.to_params_hash, &c->tx->params.asset);
   ch_adj_revert r = check_payment_out(c, &out);
   if (r == CH_ADJ_NONE) {
     r = check_move_target(c, &what);
@@ -213,20 +216,20 @@ ch_adj_revert adj_move(adj_ctx *c) {
   return r;
 }
 
-/* Checks: value, recipient, credit. */
+/* Checks: value, who sends it, credit. */
 ch_adj_revert adj_claim(adj_ctx *c) {
-  const ch_addr *asset = &c->tx->u.claim.asset, *to = &c->tx->u.claim.to;
+  const ch_addr *payee = &c->tx->u.claim.payee, *asset = &c->tx->u.claim.asset, *to = &c->tx->u.claim.to;
   if (c->call->value.v != 0) {
     return CH_ADJ_WRONG_VALUE;
   }
-  if (ch_addr_is_zero(to)) {
-    return CH_ADJ_ZERO_RECIPIENT;
+  if (!ch_addr_eq(&c->call->sender, payee) && !ch_addr_eq(to, payee)) {
+    return CH_ADJ_NOT_PARTICIPANT;
   }
   if (c->call->credit.v == 0) {
-    return CH_ADJ_NOTHING_TO_CLAIM;
+    return CH_ADJ_ZERO_AMOUNT;
   }
   adj_pay(c, to, asset, c->call->credit);
-  c->out->event = (ch_adj_event){
-      .kind = CH_ADJ_CLAIMED, .amount = c->call->credit, .asset = *asset, .payee = {c->call->sender, *to}};
+  c->out->event =
+      (ch_adj_event){.kind = CH_ADJ_CLAIMED, .amount = c->call->credit, .asset = *asset, .payee = {*payee, *to}};
   return CH_ADJ_NONE;
 }

@@ -208,6 +208,119 @@ static void test_withdraw_limits(void **unused) {
   assert_true(w.slots.contribution[0].v == -(ch_i128)CH_MONEY_MAX);
 }
 
+/* --- Move ------------------------------------------------------------------------------------------- */
+
+/* A second channel of the same keys. */
+static calls other_channel(const world *w) {
+  calls other = w->k;
+  memset(other.salt.b, 0x77, sizeof other.salt.b);
+  ch_keccak256(&other.params.tag, other.salt.b, sizeof other.salt.b);
+  calls_rehash(&other);
+  return other;
+}
+
+static void sign_move(const world *w, ch_tx *tx) {
+  ch_hash domain, digest;
+  ch_move what = tx->u.move.move;
+  ch_channel_id(&what.to_id, &tx->u.move.to_params_hash, &w->k.params.asset);
+  ch_domain(&domain, &w->k.chain);
+  ch_move_digest(&digest, &domain, &what);
+  for (int side = 0; side < 2; side++)
+    assert_int_equal(ch_sign(&tx->u.move.sig[side], &digest, &w->k.key[side]), CH_OK);
+}
+
+static ch_tx move_tx(const world *w, uint64_t amount, uint8_t to_side) {
+  ch_tx tx = {.kind = CH_TX_MOVE, .id = w->k.id, .params = w->k.params};
+  tx.u.move.to_params_hash = other_channel(w).params_hash;
+  tx.u.move.move = (ch_move){.id = w->k.id,
+                             .epoch = w->slots.epoch,
+                             .seq = w->slots.withdraw_seq,
+                             .side = 0,
+                             .amount = ch_amount_of(amount),
+                             .valid_until = w->now + 60,
+                             .to_epoch = 3,
+                             .to_side = to_side};
+  sign_move(w, &tx);
+  return tx;
+}
+
+static ch_adj_revert apply_move(world *w, uint64_t value, const ch_tx *tx, const ch_adj_slots *target) {
+  ch_adj_result out;
+  ch_adj_call call = ch_adj_call_of(&w->k.chain, &w->sender, ch_amount_of(value), w->now);
+  call.target = target;
+  ch_adj_revert r = ch_adj_apply(&out, &w->slots, &call, tx);
+  if (r == CH_ADJ_NONE) {
+    w->result = out;
+    w->slots = out.slots;
+  }
+  return r;
+}
+
+static void test_move(void **unused) {
+  (void)unused;
+  world w = new_world(TOKEN);
+  ch_adj_slots target = {.epoch = 3, .withdraw_seq = 8};
+  ch_hash to_id = other_channel(&w).id;
+  ch_tx tx = move_tx(&w, 400, 1);
+  assert_int_equal(apply_move(&w, 0, &tx, &target), CH_ADJ_NONE);
+  assert_true(w.slots.contribution[0].v == 600 && w.slots.contribution[1].v == 2000);
+  assert_int_equal(w.slots.withdraw_seq, 1);
+  assert_true(w.result.target.contribution[0].v == 0 && w.result.target.contribution[1].v == 400);
+  assert_int_equal(w.result.target.withdraw_seq, 8);
+  assert_int_equal(w.result.n_transfers, 0);
+  assert_true(w.result.take.v == 0);
+  assert_int_equal(w.result.event.kind, CH_ADJ_MOVED);
+  assert_memory_equal(&w.result.event.to_id, &to_id, sizeof to_id);
+  assert_int_equal(w.result.target_event.kind, CH_ADJ_DEPOSITED);
+  assert_memory_equal(&w.result.target_event.id, &to_id, sizeof to_id);
+  assert_int_equal(w.result.target_event.epoch, 3);
+  assert_int_equal(w.result.target_event.side, 1);
+  assert_true(w.result.target_event.amount.v == 400);
+  assert_int_equal(apply_move(&w, 0, &tx, &target), CH_ADJ_WRONG_SEQ); /* once */
+}
+
+static void test_move_reverts(void **unused) {
+  (void)unused;
+  world w = new_world(NATIVE);
+  const ch_adj_slots open = {.epoch = 3}, disputed = {.epoch = 3, .disputed = true}, early = {.epoch = 2};
+  ch_adj_slots full = {.epoch = 3}, last = {.epoch = CH_EPOCH_LAST};
+  full.contribution[0].v = (ch_i128)CH_MONEY_MAX;
+  ch_tx tx = move_tx(&w, 10, 0);
+  assert_int_equal(apply_move(&w, 1, &tx, &open), CH_ADJ_WRONG_VALUE);
+  assert_int_equal(apply_move(&w, 0, &tx, &disputed), CH_ADJ_DISPUTE_OPEN);
+  assert_int_equal(apply_move(&w, 0, &tx, &early), CH_ADJ_WRONG_EPOCH);
+  assert_int_equal(apply_move(&w, 0, &tx, &full), CH_ADJ_OVERFLOW);
+  tx.u.move.move.to_epoch = CH_EPOCH_LAST;
+  assert_int_equal(apply_move(&w, 0, &tx, &last), CH_ADJ_LAST_EPOCH);
+  tx = move_tx(&w, 3001, 0);
+  assert_int_equal(apply_move(&w, 0, &tx, &open), CH_ADJ_TOO_MUCH);
+  tx = move_tx(&w, 10, 2);
+  assert_int_equal(apply_move(&w, 0, &tx, &open), CH_ADJ_BAD_SIDE);
+  tx = move_tx(&w, 10, 0);
+  tx.u.move.to_params_hash = w.k.params_hash;
+  assert_int_equal(apply_move(&w, 0, &tx, &open), CH_ADJ_SAME_CHANNEL);
+  tx = move_tx(&w, 10, 0);
+  tx.u.move.move.to_side = 1;
+  assert_int_equal(apply_move(&w, 0, &tx, &open), CH_ADJ_BAD_SIGNATURE);
+  tx = move_tx(&w, 10, 0);
+  tx.u.move.to_params_hash.b[0] ^= 1; /* another channel than was signed */
+  assert_int_equal(apply_move(&w, 0, &tx, &open), CH_ADJ_BAD_SIGNATURE);
+  tx = move_tx(&w, 10, 0);
+  memset(&tx.u.move.sig[0], 0, sizeof(ch_sig));
+  w.sender = w.k.params.payout[0]; /* sending is consent */
+  assert_int_equal(apply_move(&w, 0, &tx, &open), CH_ADJ_NONE);
+}
+
+/* A withdrawal's signature is none on a move. */
+static void test_move_is_no_withdrawal(void **unused) {
+  (void)unused;
+  world w = new_world(NATIVE);
+  const ch_adj_slots open = {.epoch = 3};
+  ch_tx out = withdraw_tx(&w, 0, 10), tx = move_tx(&w, 10, 0);
+  memcpy(tx.u.move.sig, out.u.withdraw.sig, sizeof tx.u.move.sig);
+  assert_int_equal(apply_move(&w, 0, &tx, &open), CH_ADJ_BAD_SIGNATURE);
+}
+
 /* --- Both sides at once --------------------------------------------------------------------------------- */
 
 static ch_tx fund_tx(const world *w, uint64_t a, uint64_t b) {
@@ -273,7 +386,7 @@ static void test_fund_overflow(void **unused) {
   world w = new_world(TOKEN);
   ch_tx tx = fund_tx(&w, 1, 1);
   tx.u.fund.amount[0].v = tx.u.fund.amount[1].v = CH_MONEY_MAX;
-  assert_int_equal(apply(&w, 0, &tx), CH_ADJ_WRONG_VALUE); /* no value can be their sum */
+  assert_int_equal(apply(&w, 0, &tx), CH_ADJ_OVERFLOW);
   tx.u.fund.amount[0].v = CH_MONEY_MAX - 3001;
   tx.u.fund.amount[1].v = 2;
   assert_int_equal(apply(&w, 0, &tx), CH_ADJ_OVERFLOW);
@@ -291,6 +404,9 @@ int main(void) {
       cmocka_unit_test(test_last_withdrawal),
       cmocka_unit_test(test_withdraw_in_a_dispute),
       cmocka_unit_test(test_withdraw_limits),
+      cmocka_unit_test(test_move),
+      cmocka_unit_test(test_move_reverts),
+      cmocka_unit_test(test_move_is_no_withdrawal),
       cmocka_unit_test(test_fund),
       cmocka_unit_test(test_fund_reverts),
       cmocka_unit_test(test_fund_overflow),

@@ -75,6 +75,14 @@ static ch_err l1_encode_call(void *ctx, const ch_tx *tx, uint8_t **data, size_t 
   return encode(&body, data, len);
 }
 
+static ch_err l1_encode_batch(void *ctx, const uint8_t *const *calls, const size_t *lens, size_t n, uint8_t **data,
+                              size_t *len) {
+  cd_dev_body body;
+  (void)ctx;
+  ch_err err = cd_dev_batch_of(&body, calls, lens, n);
+  return err == CH_OK ? encode(&body, data, len) : err;
+}
+
 static ch_err l1_encode_transfer(void *ctx, const ch_addr *to, const ch_addr *asset, ch_amount amount, uint8_t **data,
                                  size_t *len) {
   cd_dev_body body = {.kind = CD_DEV_TRANSFER};
@@ -188,6 +196,7 @@ static const cd_l1_ops OPS = {
     .address = l1_address,
     .balance = l1_balance,
     .encode_call = l1_encode_call,
+    .encode_batch = l1_encode_batch,
     .encode_transfer = l1_encode_transfer,
     .nonce = l1_nonce,
     .prepare = l1_prepare,

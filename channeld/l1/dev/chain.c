@@ -43,6 +43,13 @@ void cd_dev_faucet_key(ch_secret *out) {
   memcpy(out->b, hash.b, sizeof out->b);
 }
 
+void cd_dev_condition(ch_addr *out) {
+  static const char name[] = "channel dev condition";
+  ch_hash hash;
+  ch_keccak256(&hash, name, sizeof name - 1);
+  memcpy(out->b, hash.b + sizeof hash.b - sizeof out->b, sizeof out->b);
+}
+
 static ch_err set_faucet(cd_dev *dev) {
   ch_pubkey pub;
   cd_dev_faucet_key(&dev->faucet_key);

@@ -42,6 +42,10 @@ typedef struct cd_dev_block {
 /* The faucet's key, for whoever wants to sign mints himself: keccak256("channel dev faucet"). */
 void cd_dev_faucet_key(ch_secret *out);
 
+/* The address of the one contract that can be a lock's condition: it says that as much is owed as its payload, one EVM
+ * word, names. Conditions at any other address owe nothing. */
+void cd_dev_condition(ch_addr *out);
+
 /* Opens the chain, making it if the file is not there. `opt` may be NULL: the usual interval. On failure `why`
  * (CD_DEV_WHY bytes) is a sentence: CH_ERR_ARGUMENT, CH_ERR_FORMAT, CH_ERR_VERSION, CH_ERR_NO_MEMORY. Close with
  * cd_dev_close; not across fork(): a child opens its own. */
@@ -75,6 +79,9 @@ ch_err cd_dev_receipt(cd_dev *dev, const ch_hash *hash, uint32_t confirmations, 
 ch_err cd_dev_block_at(cd_dev *dev, uint64_t number, cd_dev_block *out) CH_MUST_CHECK;
 /* A channel's storage and last ending as of block `height`, at most CD_DEV_REORG_MAX below the head. */
 ch_err cd_dev_onchain(cd_dev *dev, const ch_hash *id, uint64_t height, ch_onchain *out) CH_MUST_CHECK;
+/* When and with which preimage a sha256 hash was revealed, as of block `height`; *time is 0 if it was not. */
+ch_err cd_dev_revealed_at(cd_dev *dev, const ch_hash *hash, uint64_t height, uint64_t *time,
+                          ch_hash *preimage) CH_MUST_CHECK;
 /* The Adjudicator's events from block `from` on, in order. `each` returns false to stop and must not call the chain. */
 ch_err cd_dev_events(cd_dev *dev, uint64_t from, bool (*each)(void *arg, uint64_t block, const ch_adj_event *event),
                      void *arg) CH_MUST_CHECK;

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #define APPLICATION_ID 0x63446576 /* "cDev": tells our files from other people's databases */
-#define FORMAT 1
+#define FORMAT 2
 #define BUSY_MS 10000
 
 /* WAL lets readers and one writer of several processes work at once. NORMAL: a power cut may cost the last blocks,
@@ -12,7 +12,7 @@ static const char SETUP[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NOR
 
 static const char SCHEMA[] =
     "PRAGMA application_id = 1665426806;"
-    "PRAGMA user_version = 1;"
+    "PRAGMA user_version = 2;"
     "CREATE TABLE chain (one INTEGER PRIMARY KEY CHECK (one = 1), chain_id INTEGER NOT NULL,"
     "  interval INTEGER NOT NULL, clock_offset INTEGER NOT NULL, branch INTEGER NOT NULL) STRICT;"
     "CREATE TABLE blocks (number INTEGER PRIMARY KEY, parent BLOB NOT NULL, hash BLOB NOT NULL,"
@@ -29,6 +29,10 @@ static const char SCHEMA[] =
     "CREATE TABLE undo (key BLOB NOT NULL, block INTEGER NOT NULL, value BLOB,"
     "  PRIMARY KEY (key, block)) STRICT, WITHOUT ROWID;"
     "CREATE INDEX undo_block ON undo (block);";
+
+/* Format 2 has the same tables; what a release before it does not know is in them: more kinds of calls and events,
+ * several events of one transaction. */
+static const char UPGRADE[] = "PRAGMA user_version = 2;";
 
 _Static_assert(APPLICATION_ID == 1665426806, "the schema names it in decimal");
 
@@ -78,6 +82,8 @@ static ch_err take_over(cd_dev_db *db, const char *path, bool *made, char *why, 
   } else if (format > FORMAT) {
     snprintf(why, why_len, "%s was written by a newer release; upgrade before opening it.", path);
     return CH_ERR_VERSION;
+  } else if (format < FORMAT) {
+    exec(db, UPGRADE);
   }
   if (db->failed) {
     snprintf(why, why_len, "The embedded chain %s cannot be read: %s.", path, sqlite3_errmsg(db->handle));

@@ -1,5 +1,6 @@
 #include "ledger.h"
 
+#include "chain.h"
 #include "channel/money.h"
 #include "record.h"
 
@@ -34,6 +35,18 @@ static state_key supply_key(const ch_addr *asset) {
 
 static state_key slots_key(const ch_hash *id) {
   return key_of('S', id->b, sizeof id->b, NULL, 0);
+}
+
+static state_key revealed_key(const ch_hash *hash) {
+  return key_of('R', hash->b, sizeof hash->b, NULL, 0);
+}
+
+static state_key credit_key(const ch_addr *payee, const ch_addr *asset) {
+  return key_of('C', payee->b, sizeof payee->b, asset->b, sizeof asset->b);
+}
+
+static state_key refuses_key(const ch_addr *who) {
+  return key_of('X', who->b, sizeof who->b, NULL, 0);
 }
 
 static ch_amount get_amount(cd_dev_db *db, const state_key *key) {
@@ -77,13 +90,36 @@ static void put_slots(const cd_dev_env *env, const ch_hash *id, const ch_adj_slo
   cd_dev_state_put(env->db, env->height, key.b, key.len, value, cd_dev_slots_encode(value, slots));
 }
 
-static void put_event(const cd_dev_env *env, const ch_adj_event *event) {
+void cd_dev_ledger_revealed_at(cd_dev_db *db, uint64_t height, const ch_hash *hash, cd_dev_revealed *out) {
+  uint8_t value[CD_DEV_VALUE_MAX];
+  state_key key = revealed_key(hash);
+  size_t len = cd_dev_state_get_at(db, height, key.b, key.len, value);
+  if (!cd_dev_revealed_decode(out, value, len)) {
+    db->failed = true;
+  }
+}
+
+static bool refuses(cd_dev_db *db, const ch_addr *who) {
+  state_key key = refuses_key(who);
+  return get_amount(db, &key).v != 0;
+}
+
+/* A transaction that calls the Adjudicator, and how many events it has logged. */
+typedef struct calling {
+  const cd_dev_env *env;
+  const cd_dev_tx *tx;
+  uint32_t n_events;
+} calling;
+
+/* Events of one block are ordered by their transaction's place, then among themselves. */
+static void put_event(calling *c, const ch_adj_event *event) {
+  const cd_dev_env *env = c->env;
   uint8_t record[CD_DEV_RECORD_MAX];
   size_t len = cd_dev_event_encode(record, event);
   cd_dev_run run =
       cd_dev_sql(env->db, "INSERT INTO events (block, place, channel, kind, epoch, record) VALUES (?, ?, ?, ?, ?, ?)");
   cd_dev_bind_int(&run, env->height);
-  cd_dev_bind_int(&run, env->place);
+  cd_dev_bind_int(&run, (uint64_t)env->place << 16 | c->n_events++);
   cd_dev_bind_bytes(&run, event->id.b, sizeof event->id.b);
   cd_dev_bind_int(&run, (uint64_t)event->kind);
   cd_dev_bind_int(&run, event->epoch);
@@ -111,6 +147,9 @@ static bool move(const cd_dev_env *env, const ch_addr *from, const ch_addr *to, 
 
 static const char *transfer(const cd_dev_env *env, const cd_dev_tx *tx) {
   const cd_dev_body *body = &tx->body;
+  if (refuses(env->db, &body->u.transfer.to)) {
+    return "the recipient refuses it";
+  }
   return move(env, &tx->sender, &body->u.transfer.to, &body->u.transfer.asset, body->u.transfer.amount)
              ? NULL
              : "the sender's balance is too small";
@@ -136,30 +175,135 @@ static const char *mint(const cd_dev_env *env, const cd_dev_tx *tx) {
   return NULL;
 }
 
-/* The rules decide on a copy; only what they accept is written. */
-static const char *call(const cd_dev_env *env, const cd_dev_tx *tx) {
-  const ch_tx *what = &tx->body.u.call;
-  ch_adj_slots slots;
-  ch_adj_result result;
-  ch_adj_call how = {.chain = env->chain, .sender = tx->sender, .value = tx->value, .now = env->time};
-  cd_dev_ledger_slots_at(env->db, env->height, &what->id, &slots);
-  ch_adj_revert revert = ch_adj_apply(&result, &slots, &how, what);
-  if (revert != CH_ADJ_NONE) {
-    return ch_adj_revert_text(revert);
+/* --- The Adjudicator -------------------------------------------------------------------------------------------- */
+
+static uint64_t revealed(void *ctx, const ch_hash *hash) {
+  const calling *c = ctx;
+  cd_dev_revealed found;
+  cd_dev_ledger_revealed_at(c->env->db, c->env->height, hash, &found);
+  return found.time;
+}
+
+/* The one contract that there is: what it is asked about is owed as the payload, an EVM word, says. */
+static ch_amount owed(void *ctx, const ch_lock *lock) {
+  (void)ctx;
+  ch_addr payload_says;
+  ch_amount amount = {0};
+  cd_dev_condition(&payload_says);
+  if (ch_addr_eq(&lock->condition, &payload_says) && lock->payload_len == 32 &&
+      ch_amount_from_word(&amount, lock->payload) != CH_OK) {
+    amount = lock->amount; /* more than any */
   }
-  if (!move(env, &tx->sender, &env->chain->adjudicator, &result.take_asset, result.take)) {
+  return amount;
+}
+
+/* A payout that is refused is credited, and never stops the others. */
+static void pay_out(calling *c, const ch_adj_transfer *t) {
+  const cd_dev_env *env = c->env;
+  if (refuses(env->db, &t->to)) {
+    state_key key = credit_key(&t->to, &t->asset);
+    ch_amount credit = get_amount(env->db, &key);
+    ch_adj_event event = {.kind = CH_ADJ_CREDITED, .amount = t->amount, .asset = t->asset, .payee = {t->to}};
+    if (ch_amount_add(&credit, credit, t->amount) != CH_OK) {
+      env->db->failed = true; /* no more than the supply */
+    }
+    put_amount(env, &key, credit);
+    put_event(c, &event);
+  } else if (!move(env, &env->chain->adjudicator, &t->to, &t->asset, t->amount)) {
+    env->db->failed = true; /* the rules never pay out more than was taken */
+  }
+}
+
+/* What a call that the rules accept has changed besides money. */
+static void put_result(calling *c, const ch_tx *what, const ch_adj_result *result) {
+  const cd_dev_env *env = c->env;
+  if (what->kind == CH_TX_REVEAL) {
+    uint8_t value[CD_DEV_RECORD_MAX];
+    state_key key = revealed_key(&result->event.id);
+    cd_dev_revealed known = {.time = env->time, .preimage = result->event.salt};
+    cd_dev_state_put(env->db, env->height, key.b, key.len, value, cd_dev_revealed_encode(value, &known));
+  } else if (what->kind == CH_TX_CLAIM) {
+    state_key key = credit_key(&what->u.claim.payee, &what->u.claim.asset);
+    put_amount(env, &key, ch_amount_of(0));
+  } else {
+    put_slots(env, &what->id, &result->slots);
+  }
+  put_event(c, &result->event);
+  if (what->kind == CH_TX_MOVE) {
+    put_slots(env, &what->u.move.move.to_id, &result->target);
+    put_event(c, &result->target_event);
+  }
+}
+
+/* The rules decide on copies; only what they accept is written. Returns NULL, or why nothing was done; *revert receives
+ * the rules' reason. */
+static const char *apply(calling *c, ch_amount value, const ch_tx *what, ch_adj_revert *revert) {
+  const cd_dev_env *env = c->env;
+  ch_adj_slots slots, target;
+  ch_adj_result result;
+  ch_adj_call how = ch_adj_call_of(env->chain, &c->tx->sender, value, env->time);
+  how.ctx = c;
+  how.revealed = revealed;
+  how.owed = owed;
+  cd_dev_ledger_slots_at(env->db, env->height, &what->id, &slots);
+  if (what->kind == CH_TX_MOVE) {
+    cd_dev_ledger_slots_at(env->db, env->height, &what->u.move.move.to_id, &target);
+    how.target = &target;
+  } else if (what->kind == CH_TX_CLAIM) {
+    state_key key = credit_key(&what->u.claim.payee, &what->u.claim.asset);
+    how.credit = get_amount(env->db, &key);
+  }
+  *revert = ch_adj_apply(&result, &slots, &how, what);
+  if (*revert != CH_ADJ_NONE) {
+    return ch_adj_revert_text(*revert);
+  }
+  if (what->kind == CH_TX_CLAIM && refuses(env->db, &what->u.claim.to)) {
+    return "the recipient refuses it";
+  }
+  if (!move(env, &c->tx->sender, &env->chain->adjudicator, &result.take_asset, result.take)) {
     return "the sender's balance is too small";
   }
+  put_result(c, what, &result);
   for (size_t i = 0; i < result.n_transfers; i++) {
-    const ch_adj_transfer *t = &result.transfers[i];
-    if (!move(env, &env->chain->adjudicator, &t->to, &t->asset, t->amount)) {
-      env->db->failed = true; /* the rules never pay out more than was taken */
-    }
+    pay_out(c, &result.transfers[i]);
   }
-  put_slots(env, &what->id, &result.slots);
-  put_event(env, &result.event);
   return NULL;
 }
+
+static const char *call(const cd_dev_env *env, const cd_dev_tx *tx) {
+  calling c = {.env = env, .tx = tx};
+  ch_adj_revert revert;
+  return apply(&c, tx->value, &tx->body.u.call, &revert);
+}
+
+/* An item that reverts is skipped; no item takes money. */
+static const char *batch(const cd_dev_env *env, const cd_dev_tx *tx) {
+  calling c = {.env = env, .tx = tx};
+  cd_dev_call item;
+  ch_adj_revert revert;
+  if (tx->value.v != 0) {
+    return ch_adj_revert_text(CH_ADJ_WRONG_VALUE);
+  }
+  uint64_t n = 0;
+  for (size_t at = 0; at < tx->body.u.batch_len && cd_dev_batch_next(&tx->body, &at, &item); n++) {
+    if (apply(&c, ch_amount_of(0), &item.tx, &revert) != NULL) {
+      ch_adj_event event = {.kind = CH_ADJ_SKIPPED, .id = item.tx.id, .version = n, .reason = (uint8_t)revert};
+      if (item.tx.kind == CH_TX_REVEAL) {
+        ch_preimage_hash(&event.id, &item.tx.u.reveal.preimage);
+      }
+      put_event(&c, &event);
+    }
+  }
+  return NULL;
+}
+
+static const char *refuse(const cd_dev_env *env, const cd_dev_tx *tx) {
+  state_key key = refuses_key(&tx->sender);
+  put_amount(env, &key, ch_amount_of(tx->body.u.refuse ? 1 : 0));
+  return NULL;
+}
+
+/* --- Transactions ----------------------------------------------------------------------------------------------- */
 
 bool cd_dev_ledger_affordable(cd_dev_db *db, const cd_dev_tx *tx) {
   ch_amount needed = tx->value;
@@ -176,6 +320,8 @@ const char *cd_dev_ledger_execute(const cd_dev_env *env, const cd_dev_tx *tx) {
   case CD_DEV_TRANSFER: return transfer(env, tx);
   case CD_DEV_CALL: return call(env, tx);
   case CD_DEV_MINT: return mint(env, tx);
+  case CD_DEV_BATCH: return batch(env, tx);
+  case CD_DEV_REFUSE: return refuse(env, tx);
   }
   return "unknown kind of transaction";
 }

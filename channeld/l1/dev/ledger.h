@@ -4,6 +4,7 @@
 #define CHANNELD_L1_DEV_LEDGER_H
 
 #include "db.h"
+#include "record.h"
 #include "tx.h"
 
 /* The block that is being made. */
@@ -19,6 +20,9 @@ ch_amount cd_dev_ledger_balance(cd_dev_db *db, const ch_addr *who, const ch_addr
 uint64_t cd_dev_ledger_nonce(cd_dev_db *db, const ch_addr *who);
 /* A channel's storage after block `height`. */
 void cd_dev_ledger_slots_at(cd_dev_db *db, uint64_t height, const ch_hash *id, ch_adj_slots *out);
+
+/* What is known of a sha256 hash after block `height`. */
+void cd_dev_ledger_revealed_at(cd_dev_db *db, uint64_t height, const ch_hash *hash, cd_dev_revealed *out);
 
 /* True if the sender has the native coin that the transaction sends. */
 bool cd_dev_ledger_affordable(cd_dev_db *db, const cd_dev_tx *tx);

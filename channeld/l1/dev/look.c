@@ -90,6 +90,21 @@ ch_err cd_dev_onchain(cd_dev *dev, const ch_hash *id, uint64_t height, ch_onchai
   return err == CH_OK && !known ? CH_ERR_ARGUMENT : err;
 }
 
+ch_err cd_dev_revealed_at(cd_dev *dev, const ch_hash *hash, uint64_t height, uint64_t *time, ch_hash *preimage) {
+  cd_dev_block head;
+  cd_dev_revealed found = {.time = 0};
+  cd_dev_begin_read(dev);
+  cd_dev_head_read(dev, &head);
+  bool known = height <= head.number && head.number - height <= CD_DEV_REORG_MAX;
+  if (known) {
+    cd_dev_ledger_revealed_at(&dev->db, height, hash, &found);
+  }
+  *time = found.time;
+  *preimage = found.preimage;
+  ch_err err = cd_dev_end(dev);
+  return err == CH_OK && !known ? CH_ERR_ARGUMENT : err;
+}
+
 ch_err cd_dev_events(cd_dev *dev, uint64_t from, bool (*each)(void *arg, uint64_t block, const ch_adj_event *event),
                      void *arg) {
   cd_dev_begin_read(dev);
@@ -141,9 +156,13 @@ static void give_view(cd_dev *dev, const cd_dev_look *look, const ch_hash *id, v
   }
 }
 
+_Static_assert(CH_ADJ_REVEALED == 9 && CH_ADJ_CLAIMED == 10 && CH_ADJ_CREDITED == 11,
+               "the query below leaves out what belongs to no channel");
+
 /* A view changes when an event comes at the head or an earlier one becomes final. */
 static void give_changed(cd_dev *dev, const cd_dev_look *look, uint64_t after, view_fn each, void *arg) {
-  cd_dev_run run = cd_dev_sql(&dev->db, "SELECT DISTINCT channel FROM events WHERE block > ?");
+  cd_dev_run run =
+      cd_dev_sql(&dev->db, "SELECT DISTINCT channel FROM events WHERE block > ? AND kind NOT IN (9, 10, 11)");
   cd_dev_bind_int(&run, after);
   while (cd_dev_row(&run)) {
     ch_hash id;

@@ -6,6 +6,10 @@
 #define TIME_LIMIT ((uint64_t)1 << 40)
 
 _Static_assert(cd_pb_Signed_size <= CD_DEV_TX_MAX, "the largest transaction fits");
+_Static_assert(sizeof((cd_pb_Settle){.epoch = 0}.locks.bytes) == CH_LOCKS_BYTES_MAX &&
+                   CH_LOCKS_BYTES_MAX <= CD_DEV_DATA_MAX,
+               "locks fit");
+_Static_assert(sizeof((cd_pb_Batch){.calls = {.size = 0}}.calls.bytes) == CD_DEV_DATA_MAX, "so does a batch");
 _Static_assert(cd_pb_Content_size <= sizeof((cd_pb_Signed){.content = {.size = 0}}.content.bytes),
                "so does its content");
 
@@ -134,15 +138,34 @@ static bool refute_from_pb(ch_tx *tx, const cd_pb_Refute *from) {
   return params_from_pb(&tx->params, &from->params);
 }
 
-static void settle_to_pb(cd_pb_Settle *to, const ch_tx *tx) {
+static bool settle_to_pb(cd_pb_Settle *to, const ch_tx *tx) {
+  size_t len = tx->u.settle.locks_len;
+  if (len > sizeof to->locks.bytes) {
+    return false;
+  }
   to->params = params_to_pb(&tx->params, &tx->params.tag);
   to->epoch = tx->u.settle.epoch;
   cd_pb_put_net(to->net, tx->u.settle.outcome.net);
   CD_COPY(to->locks_hash, tx->u.settle.outcome.locks_hash.b);
   CD_COPY(to->blind, tx->u.settle.outcome.blind.b);
+  to->has_locks = len > 0;
+  if (len > 0) {
+    memcpy(to->locks.bytes, tx->u.settle.locks, len);
+    to->locks.size = (pb_size_t)len;
+  }
+  return true;
 }
 
-static bool settle_from_pb(ch_tx *tx, const cd_pb_Settle *from) {
+/* `locks`, CH_LOCKS_BYTES_MAX bytes, takes the locks. */
+static bool settle_from_pb(ch_tx *tx, const cd_pb_Settle *from, uint8_t *locks) {
+  if (from->has_locks && from->locks.size == 0) {
+    return false; /* a second way to say none */
+  }
+  if (from->has_locks) {
+    memcpy(locks, from->locks.bytes, from->locks.size);
+    tx->u.settle.locks = locks;
+    tx->u.settle.locks_len = from->locks.size;
+  }
   tx->u.settle.epoch = from->epoch;
   CD_COPY(tx->u.settle.outcome.locks_hash.b, from->locks_hash);
   CD_COPY(tx->u.settle.outcome.blind.b, from->blind);
@@ -174,6 +197,79 @@ static bool withdraw_from_pb(ch_tx *tx, const cd_pb_Withdraw *from) {
          w->valid_until < TIME_LIMIT;
 }
 
+static void move_to_pb(cd_pb_Move *to, const ch_tx *tx) {
+  const ch_move *m = &tx->u.move.move;
+  to->params = params_to_pb(&tx->params, &tx->params.tag);
+  to->epoch = m->epoch;
+  to->seq = m->seq;
+  to->side = m->side;
+  CD_PUT_AMOUNT(to->amount, m->amount);
+  to->valid_until = m->valid_until;
+  CD_COPY(to->to_params_hash, tx->u.move.to_params_hash.b);
+  to->to_epoch = m->to_epoch;
+  to->to_side = m->to_side;
+  CD_COPY(to->signature_0, tx->u.move.sig[0].b);
+  CD_COPY(to->signature_1, tx->u.move.sig[1].b);
+}
+
+static bool move_from_pb(ch_tx *tx, const cd_pb_Move *from) {
+  ch_move *m = &tx->u.move.move;
+  m->id = tx->id;
+  m->epoch = from->epoch;
+  m->seq = from->seq;
+  m->side = from->side;
+  m->valid_until = from->valid_until;
+  m->to_epoch = from->to_epoch;
+  m->to_side = from->to_side;
+  CD_COPY(tx->u.move.to_params_hash.b, from->to_params_hash);
+  CD_COPY(tx->u.move.sig[0].b, from->signature_0);
+  CD_COPY(tx->u.move.sig[1].b, from->signature_1);
+  bool ok = params_from_pb(&tx->params, &from->params) && CD_GET_AMOUNT(&m->amount, from->amount) &&
+            m->valid_until < TIME_LIMIT;
+  ch_channel_id(&m->to_id, &tx->u.move.to_params_hash, &tx->params.asset);
+  return ok;
+}
+
+static void refute_for_to_pb(cd_pb_RefuteFor *to, const ch_tx *tx) {
+  to->refute.params = params_to_pb(&tx->params, &tx->params.tag);
+  to->refute.epoch = tx->u.refute_for.epoch;
+  to->refute.version = tx->u.refute_for.version;
+  CD_COPY(to->refute.outcome_hash, tx->u.refute_for.outcome_hash.b);
+  CD_COPY(to->refute.signature_0, tx->u.refute_for.sig[0].b);
+  CD_COPY(to->refute.signature_1, tx->u.refute_for.sig[1].b);
+  CD_COPY(to->beneficiary, tx->u.refute_for.beneficiary.b);
+  CD_COPY(to->bounty_signature, tx->u.refute_for.bounty_sig.b);
+}
+
+static bool refute_for_from_pb(ch_tx *tx, const cd_pb_RefuteFor *from) {
+  tx->u.refute_for.epoch = from->refute.epoch;
+  tx->u.refute_for.version = from->refute.version;
+  CD_COPY(tx->u.refute_for.outcome_hash.b, from->refute.outcome_hash);
+  CD_COPY(tx->u.refute_for.sig[0].b, from->refute.signature_0);
+  CD_COPY(tx->u.refute_for.sig[1].b, from->refute.signature_1);
+  CD_COPY(tx->u.refute_for.beneficiary.b, from->beneficiary);
+  CD_COPY(tx->u.refute_for.bounty_sig.b, from->bounty_signature);
+  return params_from_pb(&tx->params, &from->refute.params);
+}
+
+static void claim_to_pb(cd_pb_Claim *to, const ch_tx *tx) {
+  CD_COPY(to->payee, tx->u.claim.payee.b);
+  CD_COPY(to->asset, tx->u.claim.asset.b);
+  CD_COPY(to->to, tx->u.claim.to.b);
+}
+
+static bool claim_from_pb(ch_tx *tx, const cd_pb_Claim *from) {
+  CD_COPY(tx->u.claim.payee.b, from->payee);
+  CD_COPY(tx->u.claim.asset.b, from->asset);
+  CD_COPY(tx->u.claim.to.b, from->to);
+  return ch_hash_is_zero(&tx->id);
+}
+
+static bool reveal_from_pb(ch_tx *tx, const cd_pb_Reveal *from) {
+  CD_COPY(tx->u.reveal.preimage.b, from->preimage);
+  return ch_hash_is_zero(&tx->id);
+}
+
 static bool call_to_pb(cd_pb_Call *to, const ch_tx *tx) {
   CD_COPY(to->id, tx->id.b);
   switch (tx->kind) {
@@ -193,10 +289,7 @@ static bool call_to_pb(cd_pb_Call *to, const ch_tx *tx) {
     to->which_what = cd_pb_Call_refute_tag;
     refute_to_pb(&to->what.refute, tx);
     return true;
-  case CH_TX_SETTLE:
-    to->which_what = cd_pb_Call_settle_tag;
-    settle_to_pb(&to->what.settle, tx);
-    return true;
+  case CH_TX_SETTLE: to->which_what = cd_pb_Call_settle_tag; return settle_to_pb(&to->what.settle, tx);
   case CH_TX_WITHDRAW:
     to->which_what = cd_pb_Call_withdraw_tag;
     withdraw_to_pb(&to->what.withdraw, tx);
@@ -206,28 +299,127 @@ static bool call_to_pb(cd_pb_Call *to, const ch_tx *tx) {
     fund_to_pb(&to->what.fund, tx);
     return true;
   case CH_TX_MOVE:
+    to->which_what = cd_pb_Call_move_tag;
+    move_to_pb(&to->what.move, tx);
+    return true;
   case CH_TX_REFUTE_FOR:
+    to->which_what = cd_pb_Call_refute_for_tag;
+    refute_for_to_pb(&to->what.refute_for, tx);
+    return true;
   case CH_TX_REVEAL:
+    to->which_what = cd_pb_Call_reveal_tag;
+    CD_COPY(to->what.reveal.preimage, tx->u.reveal.preimage.b);
+    return true;
   case CH_TX_CLAIM:
+    to->which_what = cd_pb_Call_claim_tag;
+    claim_to_pb(&to->what.claim, tx);
+    return true;
   case CH_TX_CLOSE_BATCH:
   case CH_TX_SETTLE_BATCH:
-  case CH_TX_REVEAL_BATCH: return false;
+  case CH_TX_REVEAL_BATCH: return false; /* a body of its own */
   }
   return false;
 }
 
-static bool call_from_pb(ch_tx *tx, const cd_pb_Call *from) {
+/* `locks`, CH_LOCKS_BYTES_MAX bytes, takes a settlement's locks. */
+static bool call_from_pb(ch_tx *tx, const cd_pb_Call *from, uint8_t *locks) {
   CD_COPY(tx->id.b, from->id);
   switch (from->which_what) {
   case cd_pb_Call_deposit_tag: tx->kind = CH_TX_DEPOSIT; return deposit_from_pb(tx, &from->what.deposit);
   case cd_pb_Call_close_tag: tx->kind = CH_TX_CLOSE; return close_from_pb(tx, &from->what.close);
   case cd_pb_Call_challenge_tag: tx->kind = CH_TX_CHALLENGE; return challenge_from_pb(tx, &from->what.challenge);
   case cd_pb_Call_refute_tag: tx->kind = CH_TX_REFUTE; return refute_from_pb(tx, &from->what.refute);
-  case cd_pb_Call_settle_tag: tx->kind = CH_TX_SETTLE; return settle_from_pb(tx, &from->what.settle);
+  case cd_pb_Call_settle_tag: tx->kind = CH_TX_SETTLE; return settle_from_pb(tx, &from->what.settle, locks);
   case cd_pb_Call_withdraw_tag: tx->kind = CH_TX_WITHDRAW; return withdraw_from_pb(tx, &from->what.withdraw);
   case cd_pb_Call_fund_tag: tx->kind = CH_TX_FUND; return fund_from_pb(tx, &from->what.fund);
+  case cd_pb_Call_move_tag: tx->kind = CH_TX_MOVE; return move_from_pb(tx, &from->what.move);
+  case cd_pb_Call_refute_for_tag: tx->kind = CH_TX_REFUTE_FOR; return refute_for_from_pb(tx, &from->what.refute_for);
+  case cd_pb_Call_reveal_tag: tx->kind = CH_TX_REVEAL; return reveal_from_pb(tx, &from->what.reveal);
+  case cd_pb_Call_claim_tag: tx->kind = CH_TX_CLAIM; return claim_from_pb(tx, &from->what.claim);
   default: return false; /* a number from outside, no enum: nothing was there */
   }
+}
+
+/* True if encoding `msg` again gives exactly `in`: then it was the one valid encoding. */
+static bool is_canonical(const pb_msgdesc_t *type, const void *msg, const uint8_t *in, size_t len) {
+  uint8_t again[CD_DEV_TX_MAX];
+  return cd_pb_encode(again, sizeof again, type, msg) == len && memcmp(again, in, len) == 0;
+}
+
+/* --- Batches --------------------------------------------------------------------------------------------------- */
+
+#define LENGTH_BYTES 2
+
+static bool may_be_batched(ch_tx_kind kind) {
+  return kind == CH_TX_CLOSE || kind == CH_TX_SETTLE || kind == CH_TX_REVEAL;
+}
+
+/* Where the item at data[*at] is; false unless one is there. */
+static bool next_item(const cd_dev_body *batch, size_t *at, const uint8_t **item, size_t *len) {
+  size_t left = batch->u.batch_len - *at;
+  if (left < LENGTH_BYTES) {
+    return false;
+  }
+  const uint8_t *p = batch->data + *at;
+  *len = (size_t)p[0] << 8 | p[1];
+  *item = p + LENGTH_BYTES;
+  *at += LENGTH_BYTES + *len;
+  return *len <= left - LENGTH_BYTES;
+}
+
+bool cd_dev_batch_next(const cd_dev_body *batch, size_t *at, cd_dev_call *out) {
+  const uint8_t *item;
+  size_t len;
+  cd_pb_Call pb = cd_pb_Call_init_zero;
+  memset(&out->tx, 0, sizeof out->tx);
+  return next_item(batch, at, &item, &len) && cd_pb_decode(&pb, cd_pb_Call_fields, item, len) &&
+         is_canonical(cd_pb_Call_fields, &pb, item, len) && call_from_pb(&out->tx, &pb, out->locks) &&
+         may_be_batched(out->tx.kind);
+}
+
+/* At least one call, all well-formed and of one kind. */
+static bool batch_from_pb(cd_dev_body *body, const cd_pb_Batch *from) {
+  cd_dev_call call;
+  ch_tx_kind kind = 0;
+  memcpy(body->data, from->calls.bytes, from->calls.size);
+  body->u.batch_len = from->calls.size;
+  for (size_t at = 0; at < body->u.batch_len;) {
+    if (!cd_dev_batch_next(body, &at, &call) || (kind != 0 && call.tx.kind != kind)) {
+      return false;
+    }
+    kind = call.tx.kind;
+  }
+  return kind != 0;
+}
+
+/* Appends an encoded body's call. */
+static bool join(cd_dev_body *out, const cd_dev_body *body) {
+  cd_pb_Call pb = cd_pb_Call_init_zero;
+  if (body->kind != CD_DEV_CALL || !may_be_batched(body->u.call.kind) || !call_to_pb(&pb, &body->u.call) ||
+      sizeof out->data - out->u.batch_len < LENGTH_BYTES) {
+    return false;
+  }
+  uint8_t *p = out->data + out->u.batch_len;
+  size_t n = cd_pb_encode(p + LENGTH_BYTES, sizeof out->data - out->u.batch_len - LENGTH_BYTES, cd_pb_Call_fields, &pb);
+  p[0] = (uint8_t)(n >> 8);
+  p[1] = (uint8_t)n;
+  out->u.batch_len += LENGTH_BYTES + n;
+  return n > 0;
+}
+
+ch_err cd_dev_batch_of(cd_dev_body *out, const uint8_t *const *bodies, const size_t *lens, size_t n) {
+  ch_tx_kind kind = 0;
+  memset(out, 0, sizeof *out);
+  out->kind = CD_DEV_BATCH;
+  for (size_t i = 0; i < n; i++) {
+    cd_dev_body body;
+    if (cd_dev_body_decode(&body, bodies[i], lens[i]) != CH_OK || !join(out, &body) ||
+        (kind != 0 && body.u.call.kind != kind)) {
+      return CH_ERR_ARGUMENT;
+    }
+    kind = body.u.call.kind;
+  }
+  return n > 0 ? CH_OK : CH_ERR_ARGUMENT;
 }
 
 /* --- Bodies --------------------------------------------------------------------------------------------------- */
@@ -249,6 +441,15 @@ static bool body_to_pb(cd_pb_Body *to, const cd_dev_body *body) {
     to->which_what = cd_pb_Body_mint_tag;
     transfer_to_pb(&to->what.mint, body);
     return true;
+  case CD_DEV_BATCH:
+    to->which_what = cd_pb_Body_batch_tag;
+    to->what.batch.calls.size = (pb_size_t)body->u.batch_len;
+    memcpy(to->what.batch.calls.bytes, body->data, body->u.batch_len);
+    return true;
+  case CD_DEV_REFUSE:
+    to->which_what = cd_pb_Body_refuse_tag;
+    to->what.refuse.on = body->u.refuse;
+    return true;
   }
   return false;
 }
@@ -262,8 +463,13 @@ static bool transfer_from_pb(cd_dev_body *body, const cd_pb_Transfer *from) {
 static bool body_from_pb(cd_dev_body *body, const cd_pb_Body *from) {
   switch (from->which_what) {
   case cd_pb_Body_transfer_tag: body->kind = CD_DEV_TRANSFER; return transfer_from_pb(body, &from->what.transfer);
-  case cd_pb_Body_call_tag: body->kind = CD_DEV_CALL; return call_from_pb(&body->u.call, &from->what.call);
+  case cd_pb_Body_call_tag: body->kind = CD_DEV_CALL; return call_from_pb(&body->u.call, &from->what.call, body->data);
   case cd_pb_Body_mint_tag: body->kind = CD_DEV_MINT; return transfer_from_pb(body, &from->what.mint);
+  case cd_pb_Body_batch_tag: body->kind = CD_DEV_BATCH; return batch_from_pb(body, &from->what.batch);
+  case cd_pb_Body_refuse_tag:
+    body->kind = CD_DEV_REFUSE;
+    body->u.refuse = from->what.refuse.on;
+    return true;
   default: return false; /* a number from outside, no enum: nothing was there */
   }
 }
@@ -271,12 +477,6 @@ static bool body_from_pb(cd_dev_body *body, const cd_pb_Body *from) {
 size_t cd_dev_body_encode(uint8_t *out, const cd_dev_body *body) {
   cd_pb_Body pb = cd_pb_Body_init_zero;
   return body_to_pb(&pb, body) ? cd_pb_encode(out, CD_DEV_TX_MAX, cd_pb_Body_fields, &pb) : 0;
-}
-
-/* True if encoding `msg` again gives exactly `in`: then it was the one valid encoding. */
-static bool is_canonical(const pb_msgdesc_t *type, const void *msg, const uint8_t *in, size_t len) {
-  uint8_t again[CD_DEV_TX_MAX];
-  return cd_pb_encode(again, sizeof again, type, msg) == len && memcmp(again, in, len) == 0;
 }
 
 ch_err cd_dev_body_decode(cd_dev_body *out, const uint8_t *in, size_t len) {
@@ -347,7 +547,7 @@ ch_err cd_dev_tx_decode(cd_dev_tx *out, const uint8_t *raw, size_t len) {
   if (!CD_GET_AMOUNT(&out->value, content.value) || !body_from_pb(&out->body, &content.body)) {
     return CH_ERR_FORMAT;
   }
-  if (out->body.kind != CD_DEV_CALL && out->value.v != 0) {
+  if (out->body.kind != CD_DEV_CALL && out->body.kind != CD_DEV_BATCH && out->value.v != 0) {
     return CH_ERR_FORMAT;
   }
   ch_hash digest;

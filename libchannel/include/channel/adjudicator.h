@@ -26,6 +26,7 @@ extern "C" {
 #define CH_ADJ_CHALLENGER 0x01u /* the challenger's side */
 #define CH_ADJ_FORFEIT 0x02u    /* the bond is lost to the challenger (sticky) */
 #define CH_ADJ_EXTENDED 0x0cu   /* how often the deadline was extended, 0..2, in bits 2 and 3 */
+#define CH_ADJ_REWARDED 0x10u   /* a beneficiary is attached */
 #define CH_ADJ_MAX_EXTENSIONS 2
 /* A refutation within this many seconds of the deadline (or half of the challenge period, if that is less)
  * extends it by as much. */
@@ -45,7 +46,7 @@ typedef struct ch_adj_slots {
   uint64_t deadline; /* chain seconds, 40 bits */
   uint8_t flags;
   ch_hash outcome_hash;
-  ch_addr beneficiary; /* of a forfeited bond, attached by REFUTE_FOR; zero: none */
+  ch_addr beneficiary; /* of a forfeited bond, attached by REFUTE_FOR */
 } ch_adj_slots;
 
 typedef enum ch_tx_kind {
@@ -117,7 +118,7 @@ typedef struct ch_tx {
     struct {
       ch_move move;           /* as with close, tx->id stands in the place of move.id */
       ch_sig sig[2];          /* as with close: sending is consent */
-      ch_hash to_params_hash; /* with the asset it gives move.to_id */
+      ch_hash to_params_hash; /* move.to_id is not looked at, as it follows from this and the asset */
     } move;
     struct {
       uint16_t epoch;
@@ -131,8 +132,8 @@ typedef struct ch_tx {
       ch_hash preimage; /* tx->id, like params, is not looked at */
     } reveal;
     struct {
-      ch_addr asset;
-      ch_addr to; /* any address */
+      ch_addr payee, asset;
+      ch_addr to; /* any address if the payee sends it; only the payee's own if another does */
     } claim;      /* tx->id, like params, is not looked at */
   } u;
 } ch_tx;
@@ -144,7 +145,7 @@ typedef struct ch_adj_call {
   ch_amount value;            /* native coin sent along */
   uint64_t now;               /* the block's time, seconds */
   const ch_adj_slots *target; /* MOVE: the storage of channel to_id */
-  ch_amount credit;           /* CLAIM: what the sender has been credited with in the asset */
+  ch_amount credit;           /* CLAIM: what the payee has been credited with in the asset */
   void *ctx;                  /* for the functions */
   /* When the preimage of this sha256 was revealed first, chain seconds; 0: not yet. */
   uint64_t (*revealed)(void *ctx, const ch_hash *hash);
@@ -173,7 +174,7 @@ typedef enum ch_adj_event_kind {
   CH_ADJ_WITHDRAWN = 6, /* the channel goes on */
   CH_ADJ_FUNDED = 7,    /* both sides at once */
   CH_ADJ_MOVED = 8,     /* out of this channel; a DEPOSITED of the other one follows */
-  CH_ADJ_REVEALED = 9,  /* `id` is the hash, `salt` the preimage */
+  CH_ADJ_REVEALED = 9,  /* `id` is the hash, to be stored with the time of the block; `salt` is the preimage */
   CH_ADJ_CLAIMED = 10,
   /* Logged by whoever moves the money and takes batches apart (the contract, the embedded chain), not by ch_adj_apply:
    */
@@ -188,14 +189,15 @@ typedef struct ch_adj_event {
   uint16_t epoch;    /* the epoch the event belongs to (before it is raised by an ending) */
   uint8_t side;      /* depositor's, withdrawer's, mover's or challenger's side */
   ch_amount amount;  /* DEPOSITED, WITHDRAWN, MOVED, CLAIMED, CREDITED */
-  uint64_t version;  /* CHALLENGED, REFUTED, SETTLED */
+  uint64_t version;  /* CHALLENGED, REFUTED, SETTLED; SKIPPED: the item's place, from 0 */
   uint64_t deadline; /* CHALLENGED, REFUTED; CLOSED, SETTLED: of the dispute that it ended, 0 if there was none */
-  ch_hash salt;      /* CHALLENGED */
+  ch_hash salt;      /* CHALLENGED; REVEALED: the preimage */
   ch_net net;        /* CLOSED, SETTLED: what was executed */
   ch_amount paid[2]; /* CLOSED, SETTLED: to each side; FUNDED: for each side */
-  bool forfeited;    /* the challenger lost the bond */
+  bool forfeited;    /* CLOSED, SETTLED: the challenger lost the bond; REFUTED: it would lose it now */
   ch_hash to_id;     /* MOVED */
   uint8_t to_side;   /* MOVED */
+  uint8_t reason;    /* SKIPPED: a ch_adj_revert */
   ch_addr asset;     /* CLAIMED, CREDITED */
   ch_addr payee[2]; /* CLAIMED: whose credit it was, where it went; CREDITED: whose it is; REFUTED: the beneficiary that
                        was attached with it, or zero */
@@ -210,11 +212,10 @@ typedef struct ch_adj_transfer {
 } ch_adj_transfer;
 
 typedef struct ch_adj_result {
-  ch_adj_slots slots;        /* of tx->id; nothing to store for REVEAL and CLAIM */
-  ch_adj_slots target;       /* MOVE */
-  ch_adj_event event;        /* kind 0: none (REVEAL of what is known already) */
+  ch_adj_slots slots;  /* of tx->id; nothing to store for REVEAL and CLAIM */
+  ch_adj_slots target; /* MOVE */
+  ch_adj_event event;
   ch_adj_event target_event; /* MOVE: the deposit */
-  bool reveal;               /* REVEAL: event.id is to be stored with the time of this block */
   ch_amount take;            /* to be pulled from the sender in `take_asset` (native: it is the call's value) */
   ch_addr take_asset;
   ch_adj_transfer transfers[3];
@@ -234,7 +235,7 @@ typedef struct ch_adj_result {
   X(OVERFLOW, "the amount exceeds what a channel can hold")                                                            \
   X(BAD_SIGNATURE, "a signature is missing or wrong")                                                                  \
   X(EXPIRED, "validUntil has passed")                                                                                  \
-  X(NOT_PARTICIPANT, "the sender is no participant and no signed challenge was given")                                 \
+  X(NOT_PARTICIPANT, "the sender is no participant and has nothing signed by one")                                     \
   X(NOT_NEWER, "the version is not newer than the standing one")                                                       \
   X(TOO_EARLY, "the challenge window is still open")                                                                   \
   X(TOO_LATE, "the challenge window is over")                                                                          \
@@ -243,12 +244,10 @@ typedef struct ch_adj_result {
   X(WRONG_SEQ, "the withdrawal's number is not the channel's next one")                                                \
   X(LAST_SEQ, "the channel has used up its withdrawals of this epoch")                                                 \
   X(TOO_MUCH, "the amount is more than the channel holds")                                                             \
-  X(BAD_TARGET, "the channel to move into is this one, or not of this asset")                                          \
   X(LOCK_PENDING, "a pending transfer is neither decided nor expired")                                                 \
   X(BAD_LOCKS, "the pending transfers are malformed")                                                                  \
-  X(ZERO_BENEFICIARY, "the bounty names nobody")                                                                       \
-  X(NOTHING_TO_CLAIM, "nothing is credited to the sender in this asset")                                               \
-  X(ZERO_RECIPIENT, "the recipient is the zero address")
+  X(SAME_CHANNEL, "money moves into another channel only")                                                             \
+  X(ALREADY_REVEALED, "the preimage is public already")
 
 typedef enum ch_adj_revert {
 #define CH_ADJ_ENUM(sym, text) CH_ADJ_##sym,
