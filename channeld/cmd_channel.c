@@ -5,6 +5,7 @@
 #include "commands.h"
 #include "json.h"
 #include "opens.h"
+#include "sender.h"
 #include "wallet.h"
 
 #define HISTORY_DEFAULT 100
@@ -338,6 +339,7 @@ void cd_cmd_channel_list(cd_args *a) {
 }
 
 void cd_cmd_channel_close_all(cd_args *a) {
+  cd_sender_gather(a->node->sender);
   ask_all(a, close_mine, true);
 }
 
@@ -397,6 +399,12 @@ void cd_cmd_channel_open(cd_args *a) {
   if (!a->failed && t.deposit_mine.v == 0 && t.deposit_peer.v == 0) cd_args_fail(a, "deposit", "above zero");
   if (!a->failed && ch_pubkey_eq(&t.peer, &n->id)) cd_args_fail(a, "peer", "another node's id");
   if (a->failed) return;
+  if (ch_addr_is_zero(&n->chain.adjudicator)) {
+    cd_reply_fail(a->reply, CD_CONFLICT, "no_adjudicator",
+                  "Name it with `contract` in DIR/config; `l1 deploy` makes one.",
+                  "This node does not know the Adjudicator of its chain.");
+    return;
+  }
   ch_amount cost = t.deposit_mine;
   if (t.opener_funds && ch_amount_add(&cost, cost, t.deposit_peer) != CH_OK) {
     cd_reply_err(a->reply, CH_ERR_OVERFLOW);

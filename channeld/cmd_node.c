@@ -1,4 +1,4 @@
-/* cmd_node.c - commands about the node itself, its chain and its account. */
+/* cmd_node.c - commands about the node itself and its account. */
 #include <signal.h>
 #include <sodium.h>
 #include <stdlib.h>
@@ -9,21 +9,10 @@
 #include "sender.h"
 #include "util/queue.h"
 
-/* What `info` and `l1.status` both say of the chain. */
-static json_t *chain_json(cd_node *n) {
-  ch_env env;
-  cd_node_env(n, &env);
-  uint64_t lag = env.now > env.head_time ? env.now - env.head_time : 0;
-  return json_pack("{s:s, s:I, s:o, s:I, s:I, s:I, s:b}", "kind", n->l1.ops->name, "chain_id",
-                   (json_int_t)n->chain.chain_id, "adjudicator", cd_json_addr(&n->chain.adjudicator), "head",
-                   (json_int_t)env.head_number, "head_time", (json_int_t)env.head_time, "lag", (json_int_t)lag, "fresh",
-                   cd_env_fresh(&env));
-}
-
 void cd_cmd_info(cd_args *a) {
   cd_node *n = a->node;
   cd_counts c = cd_directory_count(&n->directory, NULL);
-  json_t *l1 = chain_json(n);
+  json_t *l1 = cd_chain_json(n);
   json_object_set_new(l1, "address", cd_json_addr(&n->account));
   cd_reply_with(a->reply, CD_OK,
                 json_pack("{s:o, s:s, s:s, s:o, s:{s:i, s:i}, s:{s:i}, s:I, s:i}", "node_id", cd_json_node(&n->id),
@@ -35,29 +24,6 @@ void cd_cmd_info(cd_args *a) {
 void cd_cmd_stop(cd_args *a) {
   cd_reply_with(a->reply, CD_OK, json_object());
   kill(getpid(), SIGTERM);
-}
-
-static bool add_tx(void *arg, const cd_tx_row *row) {
-  json_array_append_new(arg, cd_json_tx(row));
-  return true;
-}
-
-void cd_cmd_l1_status(cd_args *a) {
-  cd_node *n = a->node;
-  json_t *list = json_array(), *out = chain_json(n);
-  ch_env env;
-  cd_node_env(n, &env);
-  ch_err err = n->store.ops->txs(n->store.ctx, true, add_tx, list);
-  if (err != CH_OK) {
-    json_decref(list);
-    json_decref(out);
-    cd_reply_err(a->reply, err);
-    return;
-  }
-  json_object_set_new(out, "now", json_integer((json_int_t)env.now));
-  json_object_set_new(out, "final", json_integer((json_int_t)env.final_number));
-  json_object_set_new(out, "transactions", list);
-  cd_reply_with(a->reply, CD_OK, out);
 }
 
 /* --- The account ----------------------------------------------------------------------------------- */

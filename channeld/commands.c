@@ -9,6 +9,7 @@ static const struct {
     {"info", cd_cmd_info},
     {"stop", cd_cmd_stop},
     {"l1.status", cd_cmd_l1_status},
+    {"l1.deploy", cd_cmd_l1_deploy},
     {"wallet.address", cd_cmd_wallet_address},
     {"wallet.balance", cd_cmd_wallet_balance},
     {"wallet.send", cd_cmd_wallet_send},

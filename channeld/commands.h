@@ -7,10 +7,14 @@
 
 #define CD_WAIT_DEFAULT_MS 10000
 
+/* What `info` and `l1.status` both say of the chain. */
+json_t *cd_chain_json(cd_node *n);
+
 /* `a->json` is freed when the function returns. */
 void cd_cmd_info(cd_args *a);
 void cd_cmd_stop(cd_args *a);
 void cd_cmd_l1_status(cd_args *a);
+void cd_cmd_l1_deploy(cd_args *a);
 void cd_cmd_wallet_address(cd_args *a);
 void cd_cmd_wallet_balance(cd_args *a);
 void cd_cmd_wallet_send(cd_args *a);

@@ -111,9 +111,11 @@ const char *cd_tx_status_name(cd_tx_status s) {
 }
 
 static const char *tx_kind_name(int kind) {
-  static const char *const names[] = {"transfer", "deposit", "close",    "challenge",
-                                      "refute",   "settle",  "withdraw", "fund"};
-  return kind >= 0 && (size_t)kind < sizeof names / sizeof names[0] ? names[kind] : "unknown";
+  static const char *const names[] = {"deploy", "fill",      "approve",    "transfer", "deposit",
+                                      "close",  "challenge", "refute",     "settle",   "withdraw",
+                                      "fund",   "move",      "refute_for", "reveal",   "claim"};
+  const int first = CD_KIND_DEPLOY;
+  return kind >= first && (size_t)(kind - first) < sizeof names / sizeof names[0] ? names[kind - first] : "unknown";
 }
 
 json_t *cd_json_tx(const cd_tx_row *r) {

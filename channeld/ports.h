@@ -68,10 +68,16 @@ typedef enum cd_tx_status {
   CD_TX_FAILED = 5, /* final, reverted; or refused for good */
 } cd_tx_status;
 
+/* What a row's transaction is for, beside the ch_tx_kinds. */
+#define CD_KIND_TRANSFER 0  /* out of the wallet */
+#define CD_KIND_BEFORE (-1) /* what another row waits for: an approval */
+#define CD_KIND_FILL (-2)   /* nothing but its nonce */
+#define CD_KIND_DEPLOY (-3) /* a new Adjudicator */
+
 typedef struct cd_tx_row {
   ch_hash key;
-  ch_hash channel; /* zero for wallet transfers */
-  int kind;        /* a ch_tx_kind; 0 for wallet transfers */
+  ch_hash channel; /* zero: of none */
+  int kind;        /* a ch_tx_kind, or one of the above */
   ch_amount value;
   uint8_t *data; /* adapter-encoded call */
   size_t data_len;

@@ -40,14 +40,19 @@ static void on_mined(cd_sender *s, cd_tx_row *row, const cd_receipt *r) {
   cd_sender_put(s, row);
 }
 
-/* The receipt of the bytes, or of what they replaced. False if the chain did not answer. */
-static bool find_receipt(cd_sender *s, const cd_tx_row *row, cd_receipt *out) {
+/* The receipt of the bytes, or of what they replaced, whose hash then is the row's. False if the chain did not answer.
+ */
+static bool find_receipt(cd_sender *s, cd_tx_row *row, cd_receipt *out) {
   cd_l1 *l1 = &s->node->l1;
   *out = (cd_receipt){0};
   if (row->status == CD_TX_SENT && row->nonce >= s->next_nonce) return true; /* none can be there */
   if (l1->ops->receipt(l1->ctx, &row->hash, &row->channel, out) != CH_OK) return false;
   for (size_t i = row->n_replaced; i > 0 && out->status == CD_RECEIPT_NONE; i--) {
-    if (l1->ops->receipt(l1->ctx, &row->replaced[i - 1], &row->channel, out) != CH_OK) return false;
+    ch_hash *other = &row->replaced[i - 1], hash = *other;
+    if (l1->ops->receipt(l1->ctx, other, &row->channel, out) != CH_OK) return false;
+    if (out->status == CD_RECEIPT_NONE) continue;
+    *other = row->hash;
+    row->hash = hash;
   }
   return true;
 }

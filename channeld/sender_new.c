@@ -119,6 +119,7 @@ static void want_before(cd_sender *s, const cd_tx_row *row, const cd_prepared *w
   if (before_is_busy(s)) return;
   cd_tx_row before = {.key = before_key(&row->key),
                       .channel = row->channel,
+                      .kind = CD_KIND_BEFORE,
                       .value = what->value,
                       .data = what->data,
                       .data_len = what->len,
@@ -230,7 +231,7 @@ static void fill_gap(cd_sender *s) {
   const ch_addr native = {0};
   uint64_t nonce = free_nonce(s);
   if (nonce >= end_nonce(s)) return;
-  cd_tx_row row = {.status = CD_TX_QUEUED};
+  cd_tx_row row = {.status = CD_TX_QUEUED, .kind = CD_KIND_FILL};
   memcpy(bytes, label, sizeof label - 1);
   memcpy(bytes + sizeof label - 1, &nonce, sizeof nonce);
   ch_keccak256(&row.key, bytes, sizeof bytes);

@@ -81,6 +81,8 @@ static const cd_field payment_list[] = {
 static const cd_field wallet_balance[] = {ASSET(CD_QUERY), END};
 static const cd_field wallet_send[] = {TEXT("to", CD_BODY, REQUIRED), AMOUNT("amount", REQUIRED), ASSET(CD_BODY), END};
 
+static const cd_field l1_deploy[] = {WAIT, END};
+
 static const cd_field dev_faucet[] = {AMOUNT("amount", REQUIRED), TEXT("address", CD_BODY), ASSET(CD_BODY), END};
 static const cd_field dev_mine[] = {INTEGER("blocks", CD_BODY, 1, 10000), END};
 static const cd_field dev_warp[] = {INTEGER("seconds", CD_BODY, 1, DAYS(3650), REQUIRED), END};
@@ -108,6 +110,7 @@ const cd_route cd_routes[] = {
     {"GET", "/v1/wallet/address", "wallet.address", nothing},
     {"POST", "/v1/wallet/send", "wallet.send", wallet_send},
     {"GET", "/v1/l1", "l1.status", nothing},
+    {"POST", "/v1/l1/deploy", "l1.deploy", l1_deploy},
     {"POST", "/v1/dev/faucet", "dev.faucet", dev_faucet},
     {"POST", "/v1/dev/mine", "dev.mine", dev_mine},
     {"POST", "/v1/dev/warp", "dev.warp", dev_warp},

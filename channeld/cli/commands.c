@@ -241,6 +241,8 @@ static const cli_column l1_columns[] = {
     {"final block", "final", CLI_PLAIN},
     {"now", "now", CLI_TIME},
     {"lag", "lag", CLI_SPAN},
+    {"address", "address", CLI_PLAIN},
+    {"  balance", "balance", CLI_PLAIN},
     {"fresh", "fresh", CLI_YES},
     STOP,
 };
@@ -252,6 +254,16 @@ static const cli_column tx_columns[] = {
 };
 static const cli_view txs_view = {.layout = CLI_TABLE, .columns = tx_columns, .list = "transactions"};
 static const cli_view l1_view = {.layout = CLI_FIELDS, .columns = l1_columns, .then = &txs_view};
+
+static const cli_arg l1_deploy[] = {WAIT("how long to wait until it is mined (default 60)"), END};
+static const cli_column deploy_columns[] = {
+    {"adjudicator", "adjudicator", CLI_PLAIN},
+    {"status", "status", CLI_STATE},
+    {"transaction", "hash", CLI_PLAIN},
+    {"in DIR/config", "config", CLI_PLAIN},
+    STOP,
+};
+static const cli_view deploy_view = {.layout = CLI_FIELDS, .columns = deploy_columns};
 
 static const cli_column head_columns[] = {{"head", "head", CLI_PLAIN}, {"time", "time", CLI_TIME}, STOP};
 static const cli_view head_view = {.layout = CLI_FIELDS, .columns = head_columns};
@@ -299,6 +311,8 @@ const cli_command cli_commands[] = {
     {"wallet", "send", "send to another address on the chain", "POST", "/v1/wallet/send", wallet_send, &sent_view, NULL,
      "It is queued; `channel-cli l1 status` shows it until it is final."},
     {"l1", "status", "the chain, and this node's unfinished transactions", "GET", "/v1/l1", none, &l1_view, NULL, NULL},
+    {"l1", "deploy", "make a new Adjudicator on the chain", "POST", "/v1/l1/deploy", l1_deploy, &deploy_view, NULL,
+     "It is not mined yet; `channel-cli l1 status` shows it until it is final."},
     {"dev", "faucet", "coins out of nothing (test chains only)", "POST", "/v1/dev/faucet", dev_faucet, &balance_view,
      NULL, NULL},
     {"dev", "mine", "blocks now (test chains only)", "POST", "/v1/dev/mine", dev_mine, &head_view, NULL, NULL},
