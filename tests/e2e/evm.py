@@ -1,0 +1,200 @@
+"""An EVM chain for the end-to-end tests: anvil with the Adjudicator on it, mined by the test."""
+import json
+import os
+import re
+import shutil
+import subprocess
+import threading
+import urllib.request
+
+from daemon import ROOT, WAIT, World, open_channel, until
+from faultproxy import Proxy
+
+EVM = os.path.join(ROOT, "proto", "evm")
+ANVIL = os.path.join(EVM, "node_modules", "@foundry-rs", "anvil-linux-amd64", "bin", "anvil")
+COIN = 10**18
+CONFIRMATIONS = 3
+PERIOD = 3600
+
+
+def quantity(text):
+    return int(text, 16)
+
+
+class Anvil:
+    """A chain whose blocks come every `interval` seconds, or when the test says so."""
+
+    def __init__(self, interval=0.2):
+        subprocess.run([os.path.join(ROOT, "scripts", "evm"), "setup"], check=True, timeout=600)
+        self.process = subprocess.Popen([ANVIL, "--port", "0", "--no-mining", "--order", "fifo"],
+                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                                        stdin=subprocess.DEVNULL)
+        for line in self.process.stdout:
+            found = re.search(r"Listening on ([0-9.:]+)", line)
+            if found:
+                break
+        else:
+            raise AssertionError("anvil does not start")
+        self.url, self.serial, self.interval = "http://" + found[1], 0, interval
+        threading.Thread(target=self.process.stdout.read, daemon=True).start()
+        self.account = self.rpc("eth_accounts")[0]
+        self.mining, self.ended = threading.Lock(), threading.Event()  # whoever holds the lock decides about blocks
+        self.contract = self.deploy("Adjudicator")
+        self.thread = threading.Thread(target=self.mine_on, daemon=True)
+        self.thread.start()
+
+    def rpc(self, method, *params):
+        self.serial += 1
+        body = json.dumps({"jsonrpc": "2.0", "id": self.serial, "method": method, "params": params}).encode()
+        request = urllib.request.Request(self.url, body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=WAIT) as reply:
+            answer = json.loads(reply.read())
+        assert "error" not in answer, f"{method}: {answer.get('error')}"
+        return answer["result"]
+
+    def mine_on(self):
+        while not self.ended.wait(self.interval):
+            with self.mining:
+                if not self.ended.is_set():
+                    self.rpc("evm_mine")
+
+    def mine(self, blocks=1):
+        for _ in range(blocks):
+            self.rpc("evm_mine")
+
+    def deploy(self, name, arguments=""):
+        with open(os.path.join(EVM, "artifact", name + ".json")) as file:
+            code = json.load(file)["bytecode"] + arguments
+        sent = self.rpc("eth_sendTransaction", {"from": self.account, "data": code, "gas": hex(15000000)})
+        self.rpc("evm_mine")
+        return self.rpc("eth_getTransactionReceipt", sent)["contractAddress"]
+
+    def fund(self, node, amount):
+        self.rpc("anvil_setBalance", "0x" + node.get("/v1/wallet/address")["address"].removeprefix("0x"), hex(amount))
+
+    def head(self):
+        return quantity(self.rpc("eth_blockNumber"))
+
+    def time(self):
+        return quantity(self.rpc("eth_getBlockByNumber", "latest", False)["timestamp"])
+
+    def warp(self, seconds):
+        with self.mining:
+            self.rpc("evm_increaseTime", seconds)
+            self.rpc("evm_mine")
+
+    def reorg(self, depth, transactions=()):
+        """Replaces the last `depth` blocks; of their transactions only those given, [(raw or request, block)], return."""
+        with self.mining:
+            self.rpc("anvil_reorg", depth, [list(t) for t in transactions])
+
+    def close(self):
+        self.ended.set()
+        self.thread.join(WAIT)
+        self.process.kill()
+        self.process.wait()
+
+
+class EvmWorld(World):
+    """Nodes on an anvil of their own."""
+
+    def __init__(self, interval=0.2, confirmations=CONFIRMATIONS):
+        self.interval, self.confirmations, self.proxies = interval, confirmations, []
+
+    def __enter__(self):
+        super().__enter__()
+        self.anvil = Anvil(self.interval)
+        return self
+
+    def __exit__(self, *error):
+        for proxy in self.proxies:
+            proxy.close()
+        super().__exit__(*error)
+        self.anvil.close()
+
+    def proxy(self, fault=None):
+        self.proxies.append(Proxy(self.anvil.url, fault))
+        return self.proxies[-1]
+
+    def holds(self, amount):
+        """Whether the contract has so much."""
+        return quantity(self.anvil.rpc("eth_getBalance", self.anvil.contract, "latest")) == amount
+
+    def flags(self, *urls):
+        rpc = [flag for url in urls or (self.anvil.url,) for flag in ("--rpc", url)]
+        return ["--l1", "evm", "--contract", self.anvil.contract, "--confirmations", str(self.confirmations),
+                "--l1-poll", "100", *rpc]
+
+    def evm_node(self, name, *flags, urls=(), coin=10 * COIN, **more):
+        node = self.node(name, *self.flags(*urls), *flags, **more)
+        if coin:
+            self.anvil.fund(node, coin)
+            until("the coin to be seen", lambda: node.balance() == coin)
+        return node
+
+
+def pair(world, *flags, urls=()):
+    """Two nodes with coin, connected by the second, so that the first does not know where the second is."""
+    a = world.evm_node("payer", "--challenge-period", str(PERIOD), *flags, urls=urls)
+    b = world.evm_node("merchant", "--challenge-period", str(PERIOD), "--max-deposit", "1000000", *flags, urls=urls)
+    b.connect(a)
+    return a, b
+
+
+def pay(node, channel, payment_id, amount):
+    done = node.post("/v1/payments", {"id": payment_id, "channel": channel, "amount": str(amount),
+                                      "wait_ms": WAIT * 1000})
+    assert done["status"] == "settled", done
+
+
+class Theft:
+    """A thief who puts back a copy of its data directory from before it paid, and a victim with URLs of its own."""
+
+    def __init__(self, world, *flags, urls=()):
+        self.world = world
+        self.thief = world.evm_node("thief", "--challenge-period", str(PERIOD), *flags)
+        self.victim = world.evm_node("victim", "--challenge-period", str(PERIOD), *flags, urls=urls)
+        self.victim.connect(self.thief)
+        self.channel = open_channel(self.thief, self.victim, 1000)
+        pay(self.thief, self.channel, "early", 100)
+        self.thief.stop()
+        shutil.copytree(self.thief.dir, self.thief.dir + ".old")
+        self.thief.start()
+        until("the payer to be back", lambda: self.victim.show(self.channel)["synced"])
+        pay(self.thief, self.channel, "late", 800)
+        self.thief.stop()
+
+    def challenge(self):
+        """With the state in which only 100 were paid. From another port, where the victim does not look."""
+        shutil.rmtree(self.thief.dir)
+        shutil.move(self.thief.dir + ".old", self.thief.dir)
+        self.thief.listen = "127.0.0.1:0"
+        self.thief.start()
+        until("the thief to see the chain", lambda: self.thief.get("/v1/info")["l1"]["fresh"])
+        self.thief.post(f"/v1/channels/{self.channel}/challenge")
+        until("the challenge to be mined", self.dispute)
+
+    def dispute(self):
+        """(version, deadline) of the dispute as the contract has it, or None."""
+        word = self.world.anvil.rpc("eth_getStorageAt", self.world.anvil.contract, self.channel, "latest")
+        if int(word, 16) >> 255 == 0:
+            return None
+        slot = hex(int(self.channel, 16) + 1)
+        word = int(self.world.anvil.rpc("eth_getStorageAt", self.world.anvil.contract, slot, "latest"), 16)
+        return word & (1 << 64) - 1, word >> 128 & (1 << 40) - 1
+
+    def refuted(self):
+        dispute = self.dispute()
+        return dispute and dispute[0] == self.victim.show(self.channel)["version"]
+
+    def until_refuted(self, wait=WAIT):
+        until("the refutation", self.refuted, wait)
+        assert self.world.anvil.time() <= self.dispute()[1]
+
+
+def settle_all(world, theft):
+    """The window ends; the money goes where the latest state says."""
+    world.anvil.warp(2 * PERIOD)
+    theft.victim.until_phase(theft.channel, "closed")
+    assert theft.victim.show(theft.channel)["ended"]["paid"] == {"mine": "900", "peer": "100"}
+    assert world.holds(0)

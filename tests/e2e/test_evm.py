@@ -1,0 +1,92 @@
+"""Real daemons on an EVM chain: anvil, the contract and the adapter. The long list of faults is in evm_faults.py."""
+import sys
+
+from daemon import WAIT, assert_fails, channeld, open_channel, run, until
+from evm import EvmWorld, Theft, pair, pay, settle_all
+from faultproxy import Proxy
+
+LONG = {"wait_ms": WAIT * 1000}
+
+
+def open_pay_close():
+    """The whole life of a channel in the native coin; the money is where it belongs."""
+    with EvmWorld() as world:
+        a, b = pair(world)
+        channel = open_channel(a, b, 1000, 1000)
+        pay(a, channel, "one", 300)
+        pay(b, channel, "two", 50)
+        held = b.balance()
+        a.post(f"/v1/channels/{channel}/close", LONG)
+        for node in (a, b):
+            node.until_phase(channel, "closed")
+        assert a.show(channel)["ended"]["paid"] == {"mine": "750", "peer": "1250"}
+        assert int(world.anvil.rpc("eth_getBalance", world.anvil.contract, "latest"), 16) == 0
+        assert b.balance() == held + 1250
+
+
+def theft_is_refuted():
+    """An old state on the chain, while one of two nodes hides it and contradicts the other."""
+    with EvmWorld() as world:
+        good, bad = world.proxy(), world.proxy()
+        theft = Theft(world, urls=(bad.url, good.url))
+        bad.fault = bad.liar()
+        theft.challenge()
+        theft.until_refuted()
+        bad.fault = None
+        settle_all(world, theft)
+
+
+def reorganisation():
+    """What a reorganisation takes out of the chain comes back by itself."""
+    with EvmWorld() as world:
+        a, b = pair(world)
+        opened = a.post("/v1/channels", {"peer": b.id, "deposit": "1000", "peer_deposit": "0"})
+        until("the deposit to be mined", lambda: world.holds(1000))
+        world.anvil.reorg(2)
+        assert world.holds(0), "the deposit is still there"
+        until("the deposit to be mined again", lambda: world.holds(1000))
+        for node in (a, b):
+            node.until_phase(opened["id"], "open")
+        pay(a, opened["id"], "one", 10)
+
+
+def restart_while_the_node_is_down():
+    """A daemon that knows its chain starts without it, and goes on when it is back."""
+    with EvmWorld() as world:
+        proxy = world.proxy()
+        a, b = pair(world, "--chain-id", "31337", urls=(proxy.url,))
+        channel = open_channel(a, b, 1000)
+        a.stop()
+        proxy.fault = Proxy.down
+        a.start()
+        proxy.fault = None
+        until("the chain to be seen", lambda: a.get("/v1/info")["l1"]["fresh"])
+        b.connect(a)
+        until("the channel to be in step", lambda: a.show(channel)["synced"])
+        pay(a, channel, "one", 10)
+
+
+def refusals_at_start():
+    """Each says what to do; none shows a password."""
+    with EvmWorld() as world:
+        node = world.node("node", start=False)
+        known = ("--dir", node.dir, "--listen", "127.0.0.1:0", "--api", "127.0.0.1:0", "--l1", "evm")
+        contract, url = ("--contract", world.anvil.contract), ("--rpc", world.anvil.url)
+        proxy = world.proxy()
+        assert_fails(channeld(*known), "--rpc URL")
+        assert_fails(channeld(*known, *contract, "--rpc", "ftp://user:secret@x"), "http://")
+        assert_fails(channeld(*known, *contract, *url, "--chain-id", "5"), "31337", "--chain-id")
+        proxy.fault = Proxy.other_chain
+        assert_fails(channeld(*known, *contract, *url, "--rpc", proxy.url), "another URL")
+        proxy.fault = Proxy.down
+        done = channeld(*known, *contract, "--rpc", proxy.url.replace("//", "//user:secret@"))
+        assert "No node of the chain answers" in done.stderr and "secret" not in done.stderr, done.stderr
+        assert_fails(channeld(*known, *url, "--contract", "0x" + "12" * 20), "There is no contract", "l1 deploy")
+        token = world.anvil.deploy("TestToken", "00" * 31 + "00")
+        assert_fails(channeld(*known, *url, "--contract", token), "is not the Adjudicator")
+        assert_fails(channeld(*known[:-1], "evn"), "dev:FILE")
+
+
+if __name__ == "__main__":
+    sys.exit(run("evm", (open_pay_close, theft_is_refuted, reorganisation, restart_while_the_node_is_down,
+                         refusals_at_start)))
