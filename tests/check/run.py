@@ -217,6 +217,11 @@ def soak(_quick):
                 timeout=1800)]
 
 
+def evm_faults(_quick):
+    return [Job("evm faults", [sys.executable, f"{ROOT}/tests/e2e/evm_faults.py"], {"BUILD_DIR": GCC.dir}, live=True,
+                tap=False, timeout=7200)]
+
+
 def tidy(_quick):
     with open(os.path.join(CLANG.dir, "compile_commands.json")) as file:
         entries = json.load(file)
@@ -243,6 +248,7 @@ STAGES = {
     "tsan-e2e": ("the daemons of e2e with ThreadSanitizer", TSAN, lambda quick: end_to_end(TSAN), False),
     "crash": ("kill -9 at every crash point, every page of the database damaged", GCC, crash, False),
     "soak": ("ten minutes of full load with random kill -9: nothing lost, memory flat", GCC, soak, False),
+    "evm-faults": ("chain nodes that fail and lie, reorganisations of depth 1 to 6", GCC, evm_faults, False),
     "fresh": ("demo and quick tests inside a minimal Debian (root)", None, fresh, False),
 }
 QUICK = ["rules", "unit", "sim"]

@@ -138,7 +138,12 @@ def pair(world, *flags, urls=()):
     a = world.evm_node("payer", "--challenge-period", str(PERIOD), *flags, urls=urls)
     b = world.evm_node("merchant", "--challenge-period", str(PERIOD), "--max-deposit", "1000000", *flags, urls=urls)
     b.connect(a)
+    until_connected(a)
     return a, b
+
+
+def until_connected(node):
+    until(f"{node.name} to see its peer", lambda: any(p["connected"] for p in node.get("/v1/peers")["peers"]))
 
 
 def pay(node, channel, payment_id, amount):
@@ -155,6 +160,7 @@ class Theft:
         self.thief = world.evm_node("thief", "--challenge-period", str(PERIOD), *flags)
         self.victim = world.evm_node("victim", "--challenge-period", str(PERIOD), *flags, urls=urls)
         self.victim.connect(self.thief)
+        until_connected(self.thief)
         self.channel = open_channel(self.thief, self.victim, 1000)
         pay(self.thief, self.channel, "early", 100)
         self.thief.stop()

@@ -1,5 +1,6 @@
 #include "block.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "channel/crypto.h"
@@ -184,13 +185,14 @@ cd_rpc_status cd_evm_logs_search(cd_rpc *rpc, size_t url, const ch_addr *address
 /* --- Storage ------------------------------------------------------------------------------------------------------ */
 
 cd_rpc_status cd_evm_storage(cd_rpc *rpc, size_t url, const ch_addr *address, const ch_hash *slot, const ch_hash *block,
-                             ch_hash *out) {
+                             ch_hash *out, char why[CD_RPC_TEXT]) {
   cd_rpc_reply reply;
   json_t *params = json_pack("[o, o, {s:o, s:b}]", of_addr(address), of_hash(slot), "blockHash", of_hash(block),
                              "requireCanonical", 1);
   cd_rpc_status status = cd_rpc_ask(rpc, url, "eth_getStorageAt", params, &reply);
   if (status == CD_RPC_OK && !cd_value_bytes(reply.result, out->b, sizeof out->b))
     status = nonsense(rpc, url, "its storage is malformed");
+  snprintf(why, CD_RPC_TEXT, "%s", reply.text);
   cd_rpc_reply_clear(&reply);
   return status;
 }

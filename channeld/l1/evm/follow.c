@@ -151,13 +151,20 @@ static void find_contradictions(cd_evm_follow *f, const cd_scan_block *last) {
 
 /* --- Views -------------------------------------------------------------------------------------------------------- */
 
-static bool read_slots(cd_evm_follow *f, const ch_hash *id, const cd_scan_block *at, ch_hash slots[CD_EVM_SLOTS]) {
+static bool read_slots(cd_evm_follow *f, const ch_hash *id, const cd_scan_block *at, ch_hash slots[CD_EVM_SLOTS],
+                       char why[CD_RPC_TEXT]) {
   memset(slots, 0, CD_EVM_SLOTS * sizeof *slots);
   for (unsigned k = 0; k < cd_evm_slots_used(slots); k++) {
     ch_hash slot;
+    char text[CD_RPC_TEXT];
     cd_evm_slot(&slot, id, k);
-    if (cd_evm_storage(f->cfg.rpc, f->leader, &f->cfg.chain.adjudicator, &slot, &at->hash, &slots[k]) != CD_RPC_OK)
-      return false;
+    if (cd_evm_storage(f->cfg.rpc, f->leader, &f->cfg.chain.adjudicator, &slot, &at->hash, &slots[k], text) ==
+        CD_RPC_OK)
+      continue;
+    snprintf(why, CD_RPC_TEXT,
+             "The node does not give the storage after block %llu (%.60s). It must keep it back to the final block.",
+             (unsigned long long)at->number, text);
+    return false;
   }
   return true;
 }
@@ -166,10 +173,7 @@ static cd_scan_result read_look(cd_evm_follow *f, const ch_hash *id, const cd_sc
                                 cd_evm_look *out, char why[CD_RPC_TEXT]) {
   ch_adj_slots slots;
   memset(out, 0, sizeof *out);
-  if (!read_slots(f, id, at, out->slots)) {
-    snprintf(why, CD_RPC_TEXT, "The chain's node does not give a channel's storage.");
-    return CD_SCAN_FAILED;
-  }
+  if (!read_slots(f, id, at, out->slots, why)) return CD_SCAN_FAILED;
   if (cd_evm_slots_decode(&slots, out->slots) != CH_OK) {
     cd_rpc_distrust(f->cfg.rpc, f->leader, "no channel can have the storage that it gives");
     snprintf(why, CD_RPC_TEXT, "A node gives storage that no channel can have.");

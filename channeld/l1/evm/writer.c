@@ -215,11 +215,11 @@ static cd_sent meaning(const char *text) {
   return CD_SENT_RETRY;
 }
 
-cd_sent cd_evm_broadcast(cd_evm_writer *w, const uint8_t *raw, size_t len, char why[200]) {
+static cd_sent broadcast_to(cd_evm_writer *w, size_t url, const uint8_t *raw, size_t len, char why[200]) {
   cd_rpc_reply reply;
   json_t *params = json_pack("[o]", cd_value_of_bytes(raw, len));
   cd_sent sent = CD_SENT_RETRY;
-  switch (cd_rpc_call(w->rpc, "eth_sendRawTransaction", params, &reply)) {
+  switch (cd_rpc_ask(w->rpc, url, "eth_sendRawTransaction", params, &reply)) {
   case CD_RPC_OK: sent = CD_SENT_OK; break;
   case CD_RPC_REFUSED: sent = meaning(reply.text); break;
   case CD_RPC_FAILED: break;
@@ -227,6 +227,26 @@ cd_sent cd_evm_broadcast(cd_evm_writer *w, const uint8_t *raw, size_t len, char 
   snprintf(why, 200, "%.199s", sent == CD_SENT_OK ? "" : reply.text);
   cd_rpc_reply_clear(&reply);
   return sent;
+}
+
+/* To all nodes, as one may keep it to itself; the best answer counts, and of one that is not trusted only a good one.
+ * Those that rest are not waited for when another one has taken it. */
+cd_sent cd_evm_broadcast(cd_evm_writer *w, const uint8_t *raw, size_t len, char why[200]) {
+  size_t n = cd_rpc_count(w->rpc);
+  bool asked[CD_RPC_URLS_MAX] = {false};
+  cd_sent best = CD_SENT_RETRY;
+  snprintf(why, 200, "no node of the chain answers");
+  for (size_t i = 0; i < 2 * n; i++) {
+    size_t url = i % n;
+    char text[200];
+    if (asked[url] || (i < n ? cd_rpc_rests(w->rpc, url) : best <= CD_SENT_KNOWN)) continue;
+    asked[url] = true;
+    cd_sent sent = broadcast_to(w, url, raw, len, text);
+    if (sent > CD_SENT_KNOWN && n > 1 && !cd_rpc_trusted(w->rpc, url)) continue;
+    if (sent < best || best == CD_SENT_RETRY) memcpy(why, text, sizeof text);
+    if (sent < best) best = sent;
+  }
+  return best;
 }
 
 /* --- Asking --------------------------------------------------------------------------------------------------------
