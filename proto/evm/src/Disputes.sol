@@ -3,13 +3,12 @@ pragma solidity 0.8.37;
 
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {Identity} from "./Identity.sol";
-import {ChannelWords, Dispute, Ledger, load, store} from "./Words.sol";
+import {Channel, Signature, Dispute, Ledger, load, store} from "./Words.sol";
 import "./Reverts.sol";
 
 // Challenge and refutation. Slots 1 and 2 of a channel hold the standing state, slot 3 who is to have a forfeited bond.
 // A refutation depends on the version it shows only, never on what it replaces, so that nobody can make it fail.
 abstract contract Disputes is Identity, ReentrancyGuardTransient {
-    using ChannelWords for uint256[6];
     using Dispute for uint256;
     using Ledger for uint256;
 
@@ -29,54 +28,43 @@ abstract contract Disputes is Identity, ReentrancyGuardTransient {
     uint256 private constant EXTENSION = 3600;
 
     // By the side's signer or payout. Word 5 holds the salt, version 0 needs no state.
-    function challenge(uint256[6] calldata channel, bytes32 outcomeHash, bytes32[4] calldata sigs)
+    function challenge(uint256[6] calldata channel, bytes32 outcomeHash, Signature[2] calldata sigs)
         external
         payable
         nonReentrantView
     {
-        (uint256 id, uint256 slot) = _checkChallenge(channel);
-        require(_isParticipant(channel), NotParticipant());
-        _open(channel, id, slot, outcomeHash, sigs);
+        (Channel c, uint256 slot) = _checkChallenge(channel);
+        require(_isParticipant(c), NotParticipant());
+        _open(c, slot, channel[5], outcomeHash, sigs);
     }
 
     // By anyone, with the side's signature on Challenge.
     function challengeFor(
         uint256[6] calldata channel,
         bytes32 outcomeHash,
-        bytes32[4] calldata sigs,
-        bytes32[2] calldata challengeSig
+        Signature[2] calldata sigs,
+        Signature calldata challengeSig
     ) external payable nonReentrantView {
-        (uint256 id, uint256 slot) = _checkChallenge(channel);
-        if (!_isParticipant(channel)) {
-            bytes32 digest = _digest(
-                keccak256(
-                    abi.encode(
-                        CHALLENGE,
-                        id,
-                        channel.epoch(),
-                        channel.side(),
-                        channel.version(),
-                        outcomeHash,
-                        channel.validUntil()
-                    )
-                )
-            );
-            require(_signed(digest, _at(challengeSig), channel.signer(channel.side())), NotParticipant());
-            require(block.timestamp <= channel.validUntil(), Expired());
+        (Channel c, uint256 slot) = _checkChallenge(channel);
+        if (!_isParticipant(c)) {
+            bytes32 digest =
+                _digest(abi.encode(CHALLENGE, c.id(), c.epoch(), c.side(), c.version(), outcomeHash, c.validUntil()));
+            require(_signed(digest, _place(challengeSig), c.signer(c.side())), NotParticipant());
+            require(block.timestamp <= c.validUntil(), Expired());
         }
-        _open(channel, id, slot, outcomeHash, sigs);
+        _open(c, slot, channel[5], outcomeHash, sigs);
     }
 
-    function refute(uint256[6] calldata channel, bytes32 outcomeHash, bytes32[4] calldata sigs)
+    function refute(uint256[6] calldata channel, bytes32 outcomeHash, Signature[2] calldata sigs)
         external
         nonReentrantView
     {
-        (uint256 id, uint256 dispute) = _checkRefutation(channel);
-        require(channel.version() > dispute.version(), NotNewer());
-        require(_stateSigned(channel, id, outcomeHash, sigs), BadSignature());
-        dispute = _replace(channel, id, dispute, outcomeHash);
-        store(id + 1, dispute);
-        emit Refuted(bytes32(id), _refutedWord(channel, dispute));
+        (Channel c, uint256 dispute) = _checkRefutation(channel);
+        require(c.version() > dispute.version(), NotNewer());
+        require(_stateSigned(c, outcomeHash, sigs), BadSignature());
+        dispute = _replace(c, dispute, outcomeHash);
+        store(c.slot(1), dispute);
+        emit Refuted(bytes32(c.id()), _refutedWord(c, dispute));
     }
 
     // The same, and a forfeited bond goes to the one whom the challenged side's Bounty names. At the standing version it
@@ -84,79 +72,74 @@ abstract contract Disputes is Identity, ReentrancyGuardTransient {
     function refuteFor(
         uint256[6] calldata channel,
         bytes32 outcomeHash,
-        bytes32[4] calldata sigs,
+        Signature[2] calldata sigs,
         address beneficiary,
-        bytes32[2] calldata bountySig
+        Signature calldata bountySig
     ) external nonReentrantView {
-        (uint256 id, uint256 dispute) = _checkRefutation(channel);
-        bool newer = channel.version() > dispute.version();
-        require(newer || (channel.version() == dispute.version() && !dispute.rewarded()), NotNewer());
-        require(_stateSigned(channel, id, outcomeHash, sigs), BadSignature());
-        bytes32 bounty = _digest(keccak256(abi.encode(BOUNTY, id, channel.epoch(), beneficiary)));
-        require(_signed(bounty, _at(bountySig), channel.signer(dispute.challenger() ^ 1)), BadSignature());
+        (Channel c, uint256 dispute) = _checkRefutation(channel);
+        bool newer = c.version() > dispute.version();
+        require(newer || (c.version() == dispute.version() && !dispute.rewarded()), NotNewer());
+        require(_stateSigned(c, outcomeHash, sigs), BadSignature());
+        bytes32 bounty = _digest(abi.encode(BOUNTY, c.id(), c.epoch(), beneficiary));
+        require(_signed(bounty, _place(bountySig), c.signer(dispute.challenger() ^ 1)), BadSignature());
         if (newer) {
-            dispute = _replace(channel, id, dispute, outcomeHash);
+            dispute = _replace(c, dispute, outcomeHash);
         }
         dispute = dispute.withReward();
-        store(id + 1, dispute);
-        store(id + 3, uint160(beneficiary));
-        emit RefutedFor(bytes32(id), _refutedWord(channel, dispute), beneficiary);
+        store(c.slot(1), dispute);
+        store(c.slot(3), uint160(beneficiary));
+        emit RefutedFor(bytes32(c.id()), _refutedWord(c, dispute), beneficiary);
     }
 
     // An empty channel may be challenged, too: a check could be passed with one unit, and the exit should depend on nothing.
-    function _checkChallenge(uint256[6] calldata channel) private view returns (uint256 id, uint256 slot) {
-        require(channel.side() < 2, BadSide());
-        require(msg.value == channel.bond(), WrongValue());
-        id = _idOf(channel, uint256(keccak256(abi.encode(channel[5]))));
-        slot = load(id);
-        require(slot.epoch() == channel.epoch(), WrongEpoch());
+    function _checkChallenge(uint256[6] calldata channel) private view returns (Channel c, uint256 slot) {
+        c = _read(channel, uint256(keccak256(abi.encode(channel[5]))));
+        require(c.side() < 2, BadSide());
+        require(msg.value == c.bond(), WrongValue());
+        slot = load(c.id());
+        require(slot.epoch() == c.epoch(), WrongEpoch());
         require(!slot.disputed(), DisputeOpen());
     }
 
-    function _isParticipant(uint256[6] calldata channel) private view returns (bool) {
-        return msg.sender == channel.signer(channel.side()) || msg.sender == channel.payout(channel.side());
+    function _isParticipant(Channel c) private view returns (bool) {
+        return msg.sender == c.signer(c.side()) || msg.sender == c.payout(c.side());
     }
 
-    function _open(uint256[6] calldata channel, uint256 id, uint256 slot, bytes32 outcomeHash, bytes32[4] calldata sigs)
-        private
-    {
-        if (channel.version() == 0) {
+    function _open(Channel c, uint256 slot, uint256 salt, bytes32 outcomeHash, Signature[2] calldata sigs) private {
+        if (c.version() == 0) {
             require(outcomeHash == 0, WrongOutcome());
         } else {
-            require(_stateSigned(channel, id, outcomeHash, sigs), BadSignature());
-            store(id + 2, uint256(outcomeHash));
+            require(_stateSigned(c, outcomeHash, sigs), BadSignature());
+            store(c.slot(2), uint256(outcomeHash));
         }
-        uint256 deadline = block.timestamp + channel.challengePeriod();
-        store(id, slot.withDispute());
-        store(id + 1, Dispute.create(channel.version(), deadline, channel.side()));
-        emit Challenged(bytes32(id), _word(channel, deadline, channel.side()), bytes32(channel[5]));
+        uint256 deadline = block.timestamp + c.challengePeriod();
+        store(c.id(), slot.withDispute());
+        store(c.slot(1), Dispute.create(c.version(), deadline, c.side()));
+        emit Challenged(bytes32(c.id()), _word(c, deadline, c.side()), bytes32(salt));
     }
 
     // The deadline itself still belongs to the refuters.
-    function _checkRefutation(uint256[6] calldata channel) private view returns (uint256 id, uint256 dispute) {
-        id = _idOf(channel, channel[5]);
-        uint256 slot = load(id);
-        require(slot.epoch() == channel.epoch(), WrongEpoch());
+    function _checkRefutation(uint256[6] calldata channel) private view returns (Channel c, uint256 dispute) {
+        c = _read(channel);
+        uint256 slot = load(c.id());
+        require(slot.epoch() == c.epoch(), WrongEpoch());
         require(slot.disputed(), NoDispute());
-        dispute = load(id + 1);
+        dispute = load(c.slot(1));
         require(block.timestamp <= dispute.deadline(), TooLate());
     }
 
     // The dispute with the newer state standing. A refutation close to the deadline leaves the others time to answer it.
-    function _replace(uint256[6] calldata channel, uint256 id, uint256 dispute, bytes32 outcomeHash)
-        private
-        returns (uint256)
-    {
-        store(id + 2, uint256(outcomeHash));
-        if (_provesLie(dispute, channel.version())) {
+    function _replace(Channel c, uint256 dispute, bytes32 outcomeHash) private returns (uint256) {
+        store(c.slot(2), uint256(outcomeHash));
+        if (_provesLie(dispute, c.version())) {
             dispute = dispute.withForfeit();
         }
-        uint256 window = channel.challengePeriod() / 2;
+        uint256 window = c.challengePeriod() / 2;
         if (window > EXTENSION) window = EXTENSION;
         if (dispute.deadline() - block.timestamp < window && dispute.extendable()) {
             dispute = dispute.extended(window);
         }
-        return dispute.withVersion(channel.version());
+        return dispute.withVersion(c.version());
     }
 
     // True if the challenger must have held a newer state than its own when `version` is shown: it countersigned the other
@@ -169,11 +152,11 @@ abstract contract Disputes is Identity, ReentrancyGuardTransient {
         }
     }
 
-    function _refutedWord(uint256[6] calldata channel, uint256 dispute) private pure returns (uint256) {
-        return _word(channel, dispute.deadline(), dispute.forfeited() ? 1 : 0);
+    function _refutedWord(Channel c, uint256 dispute) private pure returns (uint256) {
+        return _word(c, dispute.deadline(), dispute.forfeited() ? 1 : 0);
     }
 
-    function _word(uint256[6] calldata channel, uint256 deadline, uint256 flag) private pure returns (uint256) {
-        return channel.version() | (deadline << 64) | (channel.epoch() << 224) | (flag << 240);
+    function _word(Channel c, uint256 deadline, uint256 flag) private pure returns (uint256) {
+        return c.version() | (deadline << 64) | (c.epoch() << 224) | (flag << 240);
     }
 }

@@ -3,13 +3,12 @@ pragma solidity 0.8.37;
 
 import {Identity} from "./Identity.sol";
 import {Locks} from "./Locks.sol";
-import {ChannelWords, Dispute, Ledger, eventWord, load, store} from "./Words.sol";
+import {Channel, Signature, Dispute, Ledger, eventWord, load, store} from "./Words.sol";
 import "./Reverts.sol";
 
 // The ends of an epoch: together (close), or by the standing state of a dispute that is over (settle). An ending checks,
-// then cleans the slots, and pays last: side 0, side 1, the bond. An item of a batch that fails its checks is skipped.
+// then cleans the slots, and pays last. An item of a batch that fails its checks is skipped.
 abstract contract Endings is Identity, Locks {
-    using ChannelWords for uint256[6];
     using Dispute for uint256;
     using Ledger for uint256;
 
@@ -20,73 +19,74 @@ abstract contract Endings is Identity, Locks {
 
     bytes32 private constant CLOSE = keccak256("Close(bytes32 id,uint16 epoch,int112 net,uint40 validUntil)");
 
+    // A close by one of the payees, who is named by `side` in the second word; its address is the sender's, its signature
+    // not needed. The words are those of a channel in calldata, without what all items have in common.
     struct CloseItem {
-        uint256[6] channel;
-        int112 net;
-        bytes32[4] sigs;
+        uint256 signer0Bond;
+        uint256 signer1Terms;
+        uint256 otherPayout;
+        uint256 tag;
+        int256 net;
+        Signature otherSig;
     }
 
     struct SettleItem {
         uint256[6] channel;
-        int112 net;
+        int256 net;
         bytes32 blind;
         bytes locks;
     }
 
-    // What an ending pays.
-    struct Due {
-        uint256 amount0;
-        uint256 amount1;
-        uint256 bond;
-        address bondTo;
-    }
-
-    function close(uint256[6] calldata channel, int112 net, bytes32[4] calldata sigs) external nonReentrant {
-        _close(channel, net, _at(sigs), _at(sigs) + 64);
+    function close(uint256[6] calldata channel, int256 net, Signature[2] calldata sigs) external nonReentrant {
+        (uint256 sig0, uint256 sig1) = _places(sigs);
+        _close(_read(channel), net, sig0, sig1);
     }
 
     // By one of the payees: only the other side's signature is looked at.
-    function closeByPayee(uint256[6] calldata channel, int112 net, bytes32[2] calldata sig) external nonReentrant {
-        _close(channel, net, _at(sig), _at(sig));
+    function closeByPayee(uint256[6] calldata channel, int256 net, Signature calldata sig) external nonReentrant {
+        _close(_read(channel), net, _place(sig), _place(sig));
     }
 
-    function closeBatch(CloseItem[] calldata items) external nonReentrant {
-        Purse memory purse;
-        for (uint256 i = 0; i < items.length; i++) {
-            CloseItem calldata item = items[i];
-            uint256 sig = _at(item.sigs);
-            (uint256 id, uint256 slot, bytes4 reason) = _checkClose(item.channel, item.net, sig, sig + 64);
-            if (reason == OK) {
-                _payAll(item.channel, _endClosed(item.channel, id, slot, item.net), purse);
-            } else {
-                emit Skipped(bytes32(id), i, reason);
+    // Many closes of one asset by a payee of all of them. Its own money comes in one transfer, at the end.
+    function closeBatch(address asset, CloseItem[] calldata items) external nonReentrant {
+        Channel c = _allocate(uint256(uint160(asset)) << 96);
+        CloseItem calldata item;
+        assembly {
+            item := items.offset
+        }
+        uint256 own = 0;
+        unchecked {
+            for (uint256 i = 0; i < items.length; i++) {
+                own += _closeItem(c, item, i);
+                assembly {
+                    item := add(item, 0xe0)
+                }
             }
         }
-        _empty(purse);
+        _pay(asset, msg.sender, own);
     }
 
-    function settle(uint256[6] calldata channel, int112 net, bytes32 blind, bytes calldata locks)
+    function settle(uint256[6] calldata channel, int256 net, bytes32 blind, bytes calldata locks)
         external
         nonReentrant
     {
-        (uint256 id, uint256 slot, int256 result, bytes4 reason) = _checkSettle(channel, net, blind, locks);
+        Channel c = _read(channel);
+        (uint256 slot, int256 result, bytes4 reason) = _checkSettle(c, net, blind, locks);
         check(reason);
-        _payAll(channel, _endSettled(channel, id, slot, result));
+        _endSettled(c, slot, result);
     }
 
     function settleBatch(SettleItem[] calldata items) external nonReentrant {
-        Purse memory purse;
         for (uint256 i = 0; i < items.length; i++) {
             SettleItem calldata item = items[i];
-            (uint256 id, uint256 slot, int256 result, bytes4 reason) =
-                _checkSettle(item.channel, item.net, item.blind, item.locks);
+            Channel c = _read(item.channel);
+            (uint256 slot, int256 result, bytes4 reason) = _checkSettle(c, item.net, item.blind, item.locks);
             if (reason == OK) {
-                _payAll(item.channel, _endSettled(item.channel, id, slot, result), purse);
+                _endSettled(c, slot, result);
             } else {
-                emit Skipped(bytes32(id), i, reason);
+                emit Skipped(bytes32(c.id()), i, reason);
             }
         }
-        _empty(purse);
     }
 
     function revealBatch(bytes32[] calldata preimages) external {
@@ -98,127 +98,119 @@ abstract contract Endings is Identity, Locks {
         }
     }
 
-    function _close(uint256[6] calldata channel, int256 net, uint256 sig0, uint256 sig1) private {
-        (uint256 id, uint256 slot, bytes4 reason) = _checkClose(channel, net, sig0, sig1);
-        check(reason);
-        _payAll(channel, _endClosed(channel, id, slot, net));
+    // Ends a batch's item, pays all but the sender's share, and returns that.
+    function _closeItem(Channel c, CloseItem calldata item, uint256 i) private returns (uint256 own) {
+        uint256 side = item.signer1Terms & 1;
+        c.setPayouts(side, msg.sender, item.otherPayout);
+        _identify(c, item.signer0Bond, item.signer1Terms, item.tag);
+        (uint256 slot, bytes32 digest, bytes4 reason) = _checkClose(c, item.net);
+        if (reason == OK && !_signed(digest, _place(item.otherSig), c.signer(side ^ 1))) {
+            reason = BadSignature.selector;
+        }
+        if (reason != OK) {
+            emit Skipped(bytes32(c.id()), i, reason);
+            return 0;
+        }
+        uint256 other;
+        (own, other) = _endClosed(c, slot, item.net);
+        if (side != 0) (own, other) = (other, own);
+        if (other != 0) _pay(c.asset(), c.payout(side ^ 1), other);
     }
 
-    function _checkClose(uint256[6] calldata channel, int256 net, uint256 sig0, uint256 sig1)
-        private
-        view
-        returns (uint256 id, uint256 slot, bytes4 reason)
-    {
-        id = _idOf(channel, channel[5]);
-        slot = load(id);
-        if (slot.epoch() != channel.epoch()) {
-            reason = WrongEpoch.selector;
-        } else if (block.timestamp > channel.validUntil()) {
-            reason = Expired.selector;
-        } else {
-            bytes32 digest = _digest(keccak256(abi.encode(CLOSE, id, channel.epoch(), net, channel.validUntil())));
-            if (!_consent(channel, digest, sig0, sig1)) reason = BadSignature.selector;
-        }
+    function _close(Channel c, int256 net, uint256 sig0, uint256 sig1) private {
+        (uint256 slot, bytes32 digest, bytes4 reason) = _checkClose(c, net);
+        check(reason);
+        require(_consent(c, digest, sig0, sig1), BadSignature());
+        (uint256 p0, uint256 p1) = _endClosed(c, slot, net);
+        _pay(c.asset(), c.payout(0), p0);
+        _pay(c.asset(), c.payout(1), p1);
+    }
+
+    // All but the signatures, which are to be on `digest`.
+    function _checkClose(Channel c, int256 net) private view returns (uint256 slot, bytes32 digest, bytes4 reason) {
+        slot = load(c.id());
+        (uint256 epoch, uint256 validUntil) = (c.epoch(), c.validUntil());
+        if (slot.epoch() != epoch) return (slot, 0, WrongEpoch.selector);
+        if (block.timestamp > validUntil) return (slot, 0, Expired.selector);
+        digest = _digest(CLOSE, c.id(), epoch, uint256(net), validUntil);
     }
 
     // The deadline itself still belongs to the refuters.
-    function _checkSettle(uint256[6] calldata channel, int256 net, bytes32 blind, bytes calldata locks)
+    function _checkSettle(Channel c, int256 net, bytes32 blind, bytes calldata locks)
         private
         view
-        returns (uint256 id, uint256 slot, int256 result, bytes4 reason)
+        returns (uint256 slot, int256 result, bytes4 reason)
     {
-        id = _idOf(channel, channel[5]);
-        slot = load(id);
-        if (slot.epoch() != channel.epoch()) return (id, slot, 0, WrongEpoch.selector);
-        if (!slot.disputed()) return (id, slot, 0, NoDispute.selector);
-        uint256 dispute = load(id + 1);
-        if (block.timestamp <= dispute.deadline()) return (id, slot, 0, TooEarly.selector);
-        if (dispute.version() == 0) return (id, slot, 0, OK);
+        slot = load(c.id());
+        if (slot.epoch() != c.epoch()) return (slot, 0, WrongEpoch.selector);
+        if (!slot.disputed()) return (slot, 0, NoDispute.selector);
+        uint256 dispute = load(c.slot(1));
+        if (block.timestamp <= dispute.deadline()) return (slot, 0, TooEarly.selector);
+        if (dispute.version() == 0) return (slot, 0, OK);
         bytes32 locksHash = locks.length == 0 ? bytes32(0) : keccak256(locks);
-        if (keccak256(abi.encode(net, locksHash, blind)) != bytes32(load(id + 2))) {
-            return (id, slot, 0, WrongOutcome.selector);
+        if (keccak256(abi.encode(net, locksHash, blind)) != bytes32(load(c.slot(2)))) {
+            return (slot, 0, WrongOutcome.selector);
         }
         (result, reason) = locks.length == 0 ? (net, OK) : _resolve(locks, net);
     }
 
-    function _endClosed(uint256[6] calldata channel, uint256 id, uint256 slot, int256 net)
-        private
-        returns (Due memory due)
-    {
-        uint256 dispute = slot.disputed() ? load(id + 1) : 0;
-        due = _end(channel, id, slot, dispute, net);
-        emit Closed(bytes32(id), _endedWord(slot, dispute, due), _detail(net, 0, dispute));
+    // Closes, pays the bond of a dispute if there is one, and returns what is left to pay.
+    function _endClosed(Channel c, uint256 slot, int256 net) private returns (uint256 p0, uint256 p1) {
+        (p0, p1) = _divide(c, slot, net);
+        if (slot.disputed()) return _endDisputed(c, net, p0, p1, false);
+        emit Closed(bytes32(c.id()), eventWord(p0, p1, c.epoch(), 0), _detail(net, 0, 0));
     }
 
-    function _endSettled(uint256[6] calldata channel, uint256 id, uint256 slot, int256 net)
-        private
-        returns (Due memory due)
-    {
-        uint256 dispute = load(id + 1);
-        due = _end(channel, id, slot, dispute, net);
-        emit Settled(bytes32(id), _endedWord(slot, dispute, due), _detail(net, dispute.version(), dispute));
+    function _endSettled(Channel c, uint256 slot, int256 net) private {
+        (uint256 p0, uint256 p1) = _divide(c, slot, net);
+        (p0, p1) = _endDisputed(c, net, p0, p1, true);
+        _pay(c.asset(), c.payout(0), p0);
+        _pay(c.asset(), c.payout(1), p1);
     }
 
-    // Cleans the slots. p0 = clamp(contribution0 - net, 0, total), p1 = total - p0: never more than the channel holds.
-    function _end(uint256[6] calldata channel, uint256 id, uint256 slot, uint256 dispute, int256 net)
-        private
-        returns (Due memory due)
-    {
+    // Ends the epoch. p0 = clamp(contribution0 - net, 0, total), p1 = total - p0: never more than the channel holds.
+    function _divide(Channel c, uint256 slot, int256 net) private returns (uint256, uint256) {
         unchecked {
             int256 total = slot.total();
             int256 p0 = slot.contribution(0) - net;
             if (p0 < 0) p0 = 0;
             if (p0 > total) p0 = total;
-            (due.amount0, due.amount1) = (uint256(p0), uint256(total - p0));
+            store(c.id(), slot.ended());
+            return (uint256(p0), uint256(total - p0));
         }
-        store(id, slot.ended());
-        if (slot.disputed()) {
-            (due.bond, due.bondTo) = (channel.bond(), _bondTo(channel, id, dispute));
-            store(id + 1, 0);
-            store(id + 2, 0);
+    }
+
+    // Cleans the slots of a dispute and pays its bond: with a share of the native coin, if it goes to the same payee.
+    function _endDisputed(Channel c, int256 net, uint256 p0, uint256 p1, bool settled)
+        private
+        returns (uint256, uint256)
+    {
+        uint256 dispute = load(c.slot(1));
+        address to = _bondTo(c, dispute);
+        store(c.slot(1), 0);
+        store(c.slot(2), 0);
+        uint256 w = eventWord(p0, p1, c.epoch(), dispute.forfeited() ? 1 : 0);
+        if (settled) {
+            emit Settled(bytes32(c.id()), w, _detail(net, dispute.version(), dispute.deadline()));
+        } else {
+            emit Closed(bytes32(c.id()), w, _detail(net, 0, dispute.deadline()));
         }
+        if (c.asset() == address(0) && to == c.payout(0)) return (p0 + c.bond(), p1);
+        if (c.asset() == address(0) && to == c.payout(1)) return (p0, p1 + c.bond());
+        _pay(address(0), to, c.bond());
+        return (p0, p1);
     }
 
     // Whose the bond is. Takes the attached beneficiary out of slot 3.
-    function _bondTo(uint256[6] calldata channel, uint256 id, uint256 dispute) private returns (address to) {
-        to = channel.payout(dispute.challenger() ^ (dispute.forfeited() ? 1 : 0));
+    function _bondTo(Channel c, uint256 dispute) private returns (address to) {
+        to = c.payout(dispute.challenger() ^ (dispute.forfeited() ? 1 : 0));
         if (dispute.rewarded()) {
-            if (dispute.forfeited()) to = address(uint160(load(id + 3)));
-            store(id + 3, 0);
+            if (dispute.forfeited()) to = address(uint160(load(c.slot(3))));
+            store(c.slot(3), 0);
         }
     }
 
-    // A bond for a payee of the native coin goes with its share.
-    function _merge(uint256[6] calldata channel, Due memory due) private pure {
-        if (due.bond == 0 || channel.asset() != address(0)) return;
-        if (due.bondTo == channel.payout(0)) {
-            (due.amount0, due.bond) = (due.amount0 + due.bond, 0);
-        } else if (due.bondTo == channel.payout(1)) {
-            (due.amount1, due.bond) = (due.amount1 + due.bond, 0);
-        }
-    }
-
-    function _payAll(uint256[6] calldata channel, Due memory due) private {
-        _merge(channel, due);
-        address asset = channel.asset();
-        _pay(asset, channel.payout(0), due.amount0);
-        _pay(asset, channel.payout(1), due.amount1);
-        _pay(address(0), due.bondTo, due.bond);
-    }
-
-    function _payAll(uint256[6] calldata channel, Due memory due, Purse memory purse) private {
-        _merge(channel, due);
-        address asset = channel.asset();
-        _pay(asset, channel.payout(0), due.amount0, purse);
-        _pay(asset, channel.payout(1), due.amount1, purse);
-        _pay(address(0), due.bondTo, due.bond, purse);
-    }
-
-    function _endedWord(uint256 slot, uint256 dispute, Due memory due) private pure returns (uint256) {
-        return eventWord(due.amount0, due.amount1, slot.epoch(), dispute.forfeited() ? 1 : 0);
-    }
-
-    function _detail(int256 net, uint256 version, uint256 dispute) private pure returns (uint256) {
-        return uint112(uint256(net)) | (version << 112) | (dispute.deadline() << 176);
+    function _detail(int256 net, uint256 version, uint256 deadline) private pure returns (uint256) {
+        return uint112(uint256(net)) | (version << 112) | (deadline << 176);
     }
 }

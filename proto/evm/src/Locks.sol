@@ -28,7 +28,11 @@ abstract contract Locks is Money {
     }
 
     function _reveal(bytes32 preimage) internal returns (bool fresh, bytes32 hash) {
-        hash = sha256(abi.encode(preimage));
+        assembly ("memory-safe") {
+            mstore(0, preimage)
+            if iszero(staticcall(gas(), 2, 0, 0x20, 0x20, 0x20)) { revert(0, 0) } // sha256
+            hash := mload(0x20)
+        }
         fresh = revealedAt[hash] == 0;
         if (fresh) {
             revealedAt[hash] = block.timestamp;
@@ -38,57 +42,93 @@ abstract contract Locks is Money {
 
     // `net` after all locks, saturated at what a channel can hold: what is beyond it makes no other payout.
     function _resolve(bytes calldata locks, int256 net) internal view returns (int256, bytes4) {
-        uint256 pos = 0;
-        while (pos < locks.length) {
-            (uint256 size, bytes4 reason) = _sizeOf(locks[pos:]);
-            if (reason != OK) return (0, reason);
-            bytes calldata lock = locks[pos:pos + size];
-            uint256 paid;
-            (paid, reason) = _owed(lock);
-            if (reason != OK) return (0, reason);
-            net = uint8(lock[14]) == 0 ? net + int256(paid) : net - int256(paid);
-            pos += size;
+        uint256 lock;
+        uint256 end;
+        assembly {
+            lock := locks.offset
+            end := add(lock, locks.length)
+        }
+        unchecked {
+            while (lock < end) {
+                uint256 next = _after(lock, end);
+                if (next == 0) return (0, BadLocks.selector);
+                (uint256 paid, bytes4 reason) = _owed(lock);
+                if (reason != OK) return (0, reason);
+                net = _payer(lock) == 0 ? net + int256(paid) : net - int256(paid);
+                lock = next;
+            }
         }
         if (net > Ledger.MONEY_MAX) net = Ledger.MONEY_MAX;
         if (net < -Ledger.MONEY_MAX) net = -Ledger.MONEY_MAX;
         return (net, OK);
     }
 
-    // The length of the first lock in `rest`, if it is well formed.
-    function _sizeOf(bytes calldata rest) private pure returns (uint256 size, bytes4 reason) {
-        if (rest.length < HEAD) return (0, BadLocks.selector);
-        uint256 payload = uint16(bytes2(rest[44:]));
-        size = HEAD + payload;
-        bool hashLock = address(bytes20(rest[20:])) == address(0);
-        bool bad = rest.length < size || uint8(rest[14]) > 1 || uint112(bytes14(rest)) > uint256(Ledger.MONEY_MAX)
-            || (hashLock && (payload != 32 || bytes4(rest[40:]) != 0));
-        return (size, bad ? BadLocks.selector : OK);
-    }
-
     // How much of a lock goes to its payee. A hash lock counts if revealed at or before its expiry, and as unpaid only after.
-    function _owed(bytes calldata lock) private view returns (uint256, bytes4) {
-        uint256 amount = uint112(bytes14(lock));
-        uint256 expiry = uint40(bytes5(lock[15:]));
-        if (address(bytes20(lock[20:])) == address(0)) {
-            uint256 time = revealedAt[bytes32(lock[HEAD:])];
-            if (time != 0 && time <= expiry) return (amount, OK);
+    function _owed(uint256 lock) private view returns (uint256, bytes4) {
+        uint256 expiry = uint40(_word(lock) >> 96);
+        if (_condition(lock) == 0) {
+            uint256 time = revealedAt[bytes32(_word(lock + HEAD))];
+            if (time != 0 && time <= expiry) return (_amount(lock), OK);
             return (0, block.timestamp > expiry ? OK : LockPending.selector);
         }
         if (block.timestamp <= expiry) return (0, LockPending.selector);
-        uint256 answer = _ask(lock, amount);
+        (uint256 answer, uint256 amount) = (_ask(lock), _amount(lock));
         return (answer < amount ? answer : amount, OK);
     }
 
     // Asks a contract condition. No answer of it can revert or be longer than a word.
-    function _ask(bytes calldata lock, uint256 amount) private view returns (uint256 answer) {
-        address condition = address(bytes20(lock[20:]));
-        uint256 cap = uint32(bytes4(lock[40:]));
-        bytes memory data = abi.encodeCall(ICondition.owed, (lock[HEAD:], amount));
+    function _ask(uint256 lock) private view returns (uint256 answer) {
+        uint256 condition = _condition(lock);
+        uint256 cap = _gas(lock);
+        bytes calldata payload;
+        uint256 length = _length(lock);
+        assembly {
+            payload.offset := add(lock, HEAD)
+            payload.length := length
+        }
+        bytes memory data = abi.encodeCall(ICondition.owed, (payload, _amount(lock)));
         _requireGas(cap);
         assembly ("memory-safe") {
-            mstore(0, 0)
             let ok := staticcall(cap, condition, add(data, 0x20), mload(data), 0, 0x20)
             if and(ok, gt(returndatasize(), 0x1f)) { answer := mload(0) }
+        }
+    }
+
+    // Where the lock at `lock` ends, at most at `end`; 0 if it is malformed.
+    function _after(uint256 lock, uint256 end) private pure returns (uint256) {
+        unchecked {
+            uint256 size = HEAD + _length(lock);
+            bool bad = end - lock < size || _payer(lock) > 1;
+            bad = bad || _amount(lock) > uint256(Ledger.MONEY_MAX);
+            if (_condition(lock) == 0) bad = bad || size != HEAD + 32 || _gas(lock) != 0;
+            return bad ? 0 : lock + size;
+        }
+    }
+
+    // The fields of the lock at this place of calldata.
+    function _amount(uint256 lock) private pure returns (uint256) {
+        return _word(lock) >> 144;
+    }
+
+    function _payer(uint256 lock) private pure returns (uint256) {
+        return uint8(_word(lock) >> 136);
+    }
+
+    function _condition(uint256 lock) private pure returns (uint256) {
+        return uint160(_word(lock + 8));
+    }
+
+    function _gas(uint256 lock) private pure returns (uint256) {
+        return uint32(_word(lock + 12));
+    }
+
+    function _length(uint256 lock) private pure returns (uint256) {
+        return uint16(_word(lock + 14));
+    }
+
+    function _word(uint256 offset) private pure returns (uint256 w) {
+        assembly {
+            w := calldataload(offset)
         }
     }
 }

@@ -20,13 +20,6 @@ abstract contract Money is ReentrancyGuardTransient {
     // The most that the EVM takes for the call itself (new account, value, cold address, memory), rounded up.
     uint256 private constant CALL_COST = 40_000;
 
-    // What a batch owes to its sender: paid in one go at its end.
-    struct Purse {
-        uint256 coins;
-        address asset;
-        uint256 tokens;
-    }
-
     // Pays what was credited to `payee`: at its own call to any address, at anybody's to itself, should it be a contract
     // that cannot call. With all the gas there is.
     function claim(address payee, address asset, address to) external nonReentrant {
@@ -46,26 +39,6 @@ abstract contract Money is ReentrancyGuardTransient {
             credit[to][asset] += amount;
             emit Credited(to, asset, amount);
         }
-    }
-
-    // The same for an item of a batch.
-    function _pay(address asset, address to, uint256 amount, Purse memory purse) internal {
-        if (to != msg.sender) {
-            _pay(asset, to, amount);
-        } else if (asset == address(0)) {
-            purse.coins += amount;
-        } else {
-            if (asset != purse.asset) {
-                _pay(purse.asset, to, purse.tokens);
-                (purse.asset, purse.tokens) = (asset, 0);
-            }
-            purse.tokens += amount;
-        }
-    }
-
-    function _empty(Purse memory purse) internal {
-        _pay(address(0), msg.sender, purse.coins);
-        _pay(purse.asset, msg.sender, purse.tokens);
     }
 
     // A call keeps back a 64th of the gas that is left. Without this check a sender could choose a limit with which an inner
@@ -98,9 +71,17 @@ abstract contract Money is ReentrancyGuardTransient {
     // Pulls tokens from the sender, and nobody else. Returns what really came, which may be less than was asked for.
     function _pull(address asset, uint256 amount) internal returns (uint256) {
         uint256 before = _balance(asset);
-        bytes memory data = abi.encodeCall(IERC20.transferFrom, (msg.sender, address(this), amount));
-        require(_callToken(asset, gasleft(), data), TransferFailed());
+        _callPulled(asset, abi.encodeCall(IERC20.transferFrom, (msg.sender, address(this), amount)));
         return _arrived(asset, before);
+    }
+
+    // What the token answers is of no interest: what has arrived counts.
+    function _callPulled(address asset, bytes memory data) internal {
+        bool ok;
+        assembly ("memory-safe") {
+            ok := call(gas(), asset, 0, add(data, 0x20), mload(data), 0, 0)
+        }
+        require(ok, TransferFailed());
     }
 
     function _arrived(address asset, uint256 before) internal view returns (uint256) {
@@ -111,8 +92,16 @@ abstract contract Money is ReentrancyGuardTransient {
         }
     }
 
-    function _balance(address asset) internal view returns (uint256) {
-        require(asset.code.length > 0, BadToken());
-        return IERC20(asset).balanceOf(address(this));
+    function _balance(address asset) internal view returns (uint256 held) {
+        bytes4 selector = IERC20.balanceOf.selector;
+        bool ok;
+        assembly ("memory-safe") {
+            mstore(0, selector)
+            mstore(4, address())
+            ok := staticcall(gas(), asset, 0, 0x24, 0, 0x20)
+            ok := and(ok, gt(returndatasize(), 0x1f))
+            held := mload(0)
+        }
+        require(ok, BadToken());
     }
 }

@@ -22,6 +22,9 @@ const TYPES = {
 };
 const fields = (text) => text.split(",").map((f) => ({ type: f.split(" ")[0], name: f.split(" ")[1] }));
 
+// A packed word.
+const word = (value) => toBeHex(value, 32);
+
 class Chain {
   // Starts anvil on a free port; `close` ends it.
   static async start(options = ["--hardfork", "cancun"]) {
@@ -116,11 +119,11 @@ class Channel {
   }
 
   both(type, message) {
-    return [...this.sign(0, type, message), ...this.sign(1, type, message)];
+    return [this.sign(0, type, message), this.sign(1, type, message)];
   }
 
   where(side) {
-    return (this.epoch << 1n) | side;
+    return word((this.epoch << 1n) | side);
   }
 }
 
@@ -130,4 +133,4 @@ const outcomeHash = (net, locks, blind) =>
 const hashLock = (amount, payer, expiry, hash) =>
   concat([toBeHex(amount, 14), toBeHex(payer, 1), toBeHex(expiry, 5), NATIVE, toBeHex(0, 4), toBeHex(32, 2), hash]);
 
-module.exports = { Chain, Channel, NATIVE, ZERO, Interface, artifact, getAddress, hashLock, outcomeHash };
+module.exports = { Chain, Channel, NATIVE, ZERO, Interface, artifact, getAddress, hashLock, outcomeHash, word };
