@@ -382,6 +382,14 @@ static ch_err decode(cd_worker *w, const ch_hash *id, const uint8_t *record, siz
   return err;
 }
 
+/* It was so before this start, or comes from a backup: the operator is to know. */
+static void log_frozen(cd_worker *w, const cd_chan *c) {
+  ch_info info;
+  cd_chan_info(w, c, &info);
+  if (!info.frozen || info.phase == CH_PHASE_CLOSED) return;
+  cd_log(CD_LOG_WARN, "channel", "frozen: %s channel=%s", info.freeze_reason, cd_short_hash(&c->id).s);
+}
+
 bool cd_chan_load(cd_worker *w, const ch_hash *id, const uint8_t *record, size_t len, bool has_pending) {
   ch_channel *state = NULL;
   ch_err err = decode(w, id, record, len, has_pending, &state);
@@ -395,6 +403,7 @@ bool cd_chan_load(cd_worker *w, const ch_hash *id, const uint8_t *record, size_t
   c->blind = true;
   if (err == CH_OK) {
     note(w, c);
+    log_frozen(w, c);
   } else {
     quarantine(w, c, err);
   }

@@ -63,7 +63,7 @@ bool freeze_is_over(const ch_channel *c, const ch_env *env) {
 }
 
 /* From here on states may be signed again. What waited may have been settled in a state that is forgotten. */
-static ch_err thaw(step *s) {
+ch_err thaw(step *s) {
   ch_channel *c = s->c;
   for (size_t i = 0; i < c->n_out + c->n_queue; i++) {
     ch_err err = fx_payment(s->fx, &c->ops[i], false, CH_PAYMENT_UNKNOWN, c->epoch, 0, i, CH_ERR_FROZEN);
@@ -78,7 +78,7 @@ static ch_err thaw(step *s) {
   c->frozen_at = c->shown = 0;
   if (!c->reserved.active) c->withdraw_wanted = ch_amount_of(0);
   s->fx->durable = true;
-  return c->close_wanted ? queue_shutdown(c) : CH_OK;
+  return c->close_wanted && !c->accounted ? queue_shutdown(c) : CH_OK;
 }
 
 ch_err on_resume_command(step *s) {
@@ -124,6 +124,7 @@ ch_err pursue_resume(step *s) {
   ch_phase p = phase_of(c);
   if (p != CH_PHASE_FUNDING && p != CH_PHASE_OPEN && p != CH_PHASE_SHUTDOWN) return CH_OK;
   if (!freeze_is_over(c, s->env) || !chain_fresh(s->env)) return CH_OK;
+  if (c->link.missed) return drop_link(s, CH_OK, "a resume came too early: both sides greet again");
   if (!c->resume.version) {
     ch_err err = sign_resume(s);
     if (err) return err;
@@ -200,7 +201,8 @@ ch_err on_resume(step *s, const ch_msg *m) {
       say_accept(s, version, &c->latest.sig[c->me]);
     return CH_OK;
   }
-  if (!may_accept(s) || c->resume.version > version) return CH_OK; /* crossing: mine is higher */
+  c->link.missed = !may_accept(s);
+  if (c->link.missed || c->resume.version > version) return CH_OK; /* crossing: mine is higher */
   if (!c->link.peer_frozen || m->u.resume.base < latest) return CH_ERR_VIOLATION;
   if (m->u.resume.base > latest) return CH_OK; /* what it showed could not be adopted yet */
   if (!plausible(s, version)) return CH_ERR_VIOLATION;

@@ -103,6 +103,7 @@ typedef struct link {
   bool wait_full; /* the peer is ahead: its full state must come first */
   bool peer_frozen;
   bool resumed;   /* my resume was said on it */
+  bool missed;    /* the peer's resume came before I could accept it */
   bool has_funds; /* the peer said what it sees confirmed */
   ch_net peer_contribution[2];
   bool ahead;   /* the peer is in a later epoch already: */
@@ -228,6 +229,7 @@ ch_err freeze(step *s, const char *reason);
 void note_shown(step *s, uint64_t version);                  /* a signature of mine that I do not remember */
 void adopt_shown(step *s, const ch_full_state *f);           /* both signatures are good */
 bool freeze_is_over(const ch_channel *c, const ch_env *env); /* nothing forgotten is valid any more */
+ch_err thaw(step *s);                                        /* the freeze is over */
 ch_err on_resume_command(step *s);
 ch_err on_resume(step *s, const ch_msg *m);
 ch_err adopt_resume(step *s, const ch_sig *peer_sig); /* mine is co-signed */

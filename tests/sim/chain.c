@@ -74,9 +74,10 @@ void chain_reorganise(world *w, int depth) {
   w->reorgs++;
   note(w, "reorganisation of %d blocks", depth);
   for (int s = 0; s < 2; s++) {
-    disk *d = &w->node[s].disk;
-    for (size_t i = 0; i < d->n_jobs; i++)
-      if (d->jobs[i].mined >= w->n_blocks) d->jobs[i].mined = -1;
+    disk *disks[] = {&w->node[s].disk, &w->node[s].copy};
+    for (int k = 0; k < 2; k++)
+      for (size_t i = 0; i < disks[k]->n_jobs; i++)
+        if (disks[k]->jobs[i].mined >= w->n_blocks) disks[k]->jobs[i].mined = -1;
   }
   for (int i = 0; i <= depth; i++)
     chain_mine(w);

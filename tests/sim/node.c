@@ -124,7 +124,7 @@ void node_free(node *n) {
   inbox_clear(n);
   ch_channel_free(n->channel);
   free(n->disk.record);
-  free(n->disk.backup);
+  free(n->copy.record);
 }
 
 void node_env(const world *w, const node *n, ch_env *env) {
@@ -187,18 +187,23 @@ static void remember_state(world *w, const ch_channel *c) {
   w->states[w->n_states++] = o;
 }
 
-static void keep_backup(disk *d) {
-  if (d->latest < 4 || d->backup || !d->record) return;
-  d->backup = (uint8_t *)malloc(d->len);
-  if (!d->backup) abort();
-  memcpy(d->backup, d->record, d->len);
-  d->backup_len = d->len;
+static void copy_disk(disk *to, const disk *from) {
+  free(to->record);
+  *to = *from;
+  to->record = (uint8_t *)malloc(from->len);
+  if (!to->record) abort();
+  memcpy(to->record, from->record, from->len);
+}
+
+static void keep_copy(world *w, node *n) {
+  if (n->disk.latest < 4 || n->copy.record || !n->disk.record) return;
+  if (w->broken == BROKEN_BACKUP || rng_chance(&w->rng, 5)) copy_disk(&n->copy, &n->disk);
 }
 
 /* The one transaction of an event. */
 static void commit(world *w, node *n, const ch_channel *next, const ch_effects *fx) {
   if (fx->durable) {
-    keep_backup(&n->disk);
+    keep_copy(w, n);
     free(n->disk.record);
     if (ch_channel_encode(next, &n->disk.record, &n->disk.len)) return fail(w, "a channel could not be encoded");
   }
@@ -341,20 +346,46 @@ static size_t pending_ops(const node *n, ch_op *ops) {
   return k;
 }
 
-void node_restart(world *w, node *n) {
+static void boot(world *w, node *n) {
   static ch_op ops[MAX_PAYMENTS];
   n->alive = true;
   rng_hash(&w->rng, &n->instance);
   memset(&n->view, 0, sizeof n->view);
   if (!n->disk.record) return;
+  if (w->broken == BROKEN_BACKUP && n->copy.record) copy_disk(&n->disk, &n->copy);
   size_t k = pending_ops(n, ops);
-  bool old = w->broken == BROKEN_BACKUP && n->disk.backup;
-  if (old) n->disk.latest = 0;
-  const uint8_t *record = old ? n->disk.backup : n->disk.record;
-  if (ch_channel_decode(&n->channel, record, old ? n->disk.backup_len : n->disk.len, ops, k))
-    fail(w, "a record did not decode");
+  if (ch_channel_decode(&n->channel, n->disk.record, n->disk.len, ops, k)) fail(w, "a record did not decode");
   note(w, "node %d restarts", n->side);
+}
+
+void node_restart(world *w, node *n) {
+  boot(w, n);
+  if (n->channel) node_look_at_chain(w, n);
+}
+
+void node_restore(world *w, node *n) {
+  if (!n->copy.record || n->lost || w->broken) return;
+  if (n->alive) node_crash(w, n);
+  note(w, "node %d: its disk is replaced by a copy of epoch %d, version %llu", n->side, n->copy.epoch,
+       (unsigned long long)n->copy.latest);
+  copy_disk(&n->disk, &n->copy);
+  n->lost = true;
+  w->restored++;
+  bool faults = w->faults; /* the operator repeats the command until it is acknowledged */
+  w->faults = false;
+  boot(w, n);
+  ch_event ev = {.kind = CH_EV_FREEZE};
+  node_step(w, n, &ev);
+  w->faults = faults;
   node_look_at_chain(w, n);
+}
+
+bool node_frozen(const world *w, const node *n) {
+  ch_info info;
+  ch_env env;
+  node_env(w, n, &env);
+  ch_channel_info(n->channel, &env, &info);
+  return info.frozen;
 }
 
 void link_cut(world *w) {

@@ -5,13 +5,16 @@
  * --break breaks a rule on purpose; then the run is good if the simulator notices.
  *
  * Each seed: open, random payments from both sides with crashes at every persist and send, cuts, delays, stalls and
- * reorganisations; then the faults stop, everything must converge, and the channel ends in one of several ways, among
- * them a cheat with an old state. Output is TAP; a failure names its seed. */
+ * reorganisations, and sometimes a node's disk is replaced by an older copy of it; then the faults stop, everything
+ * must converge, and the channel ends in one of several ways, among them a cheat with an old state. Output is TAP; a
+ * failure names its seed. */
 #include <sodium.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
 #include "world.h"
+
+#define FROZEN_FOR 90000 /* longer than what was signed before a freeze is valid */
 
 uint64_t rng_next(rng *r) {
   uint64_t z = (r->s += 0x9e3779b97f4a7c15u);
@@ -100,6 +103,9 @@ static void act_fault(world *w, node *n) {
     if (n->alive) node_crash(w, n);
     break;
   case 2: n->stalled = !n->stalled; break;
+  case 4:
+    if (!w->ending && rng_chance(&w->rng, 10)) node_restore(w, n);
+    break;
   case 3: chain_reorganise(w, 1 + (int)rng_below(&w->rng, FINAL_DEPTH)); break;
   default: break;
   }
@@ -220,6 +226,35 @@ static void end_with_cheat(world *w) {
 
 /* --- One seed ----------------------------------------------------------------------------------------- */
 
+/* A frozen node leaves its freeze: by its operator's word, and with the peer's help or by the chain. */
+static void thaw(world *w, node *n) {
+  ch_phase p = phase(w, n->side);
+  if (!node_frozen(w, n) || p == CH_PHASE_DISPUTED || p == CH_PHASE_ENDING || p == CH_PHASE_CLOSED) return;
+  unsigned way = w->ending ? 50 : rng_below(&w->rng, 100);
+  if (way < 10) return command(w, 1 - n->side, CH_EV_CHALLENGE);
+  if (way < 25) return command(w, n->side, CH_EV_CLOSE);
+  ch_event ev = {.kind = CH_EV_RESUME};
+  note(w, "node %d: resume", n->side);
+  if (node_step(w, n, &ev)) fail(w, "node %d could not be told to resume", n->side);
+  w->resumed++;
+}
+
+static void thaw_all(world *w) {
+  for (int round = 0; round < 4 && !w->failure; round++) {
+    bool frozen = false;
+    for (int s = 0; s < 2; s++)
+      frozen |= node_frozen(w, &w->node[s]);
+    if (!frozen) return;
+    for (int s = 0; s < 2 && round % 2 == 0; s++)
+      thaw(w, &w->node[s]);
+    w->now += FROZEN_FOR;
+    w->faults = round == 0;
+    for (int i = 0; i < 80 && w->faults && !w->failure; i++)
+      act(w);
+    heal(w, 8);
+  }
+}
+
 static void random_life(world *w, unsigned length, bool early) {
   w->faults = true;
   int limit = w->n_blocks + MAX_BLOCKS / 4;
@@ -230,6 +265,7 @@ static void random_life(world *w, unsigned length, bool early) {
     if (early && i == length / 2 + 3) command(w, (int)rng_below(&w->rng, 2), CH_EV_CLOSE);
   }
   heal(w, 8);
+  thaw_all(w);
   check_always(w);
 }
 
@@ -244,7 +280,8 @@ static void end(world *w) {
   check_always(w);
 }
 
-/* Money in the next epoch; with faults from the first moment on, so that the sides get there at different times. */
+/* Money in the next epoch (unless the wish for it was lost with a disk); with faults from the first moment on, so that
+ * the sides get there at different times. */
 static bool open_again(world *w) {
   node *n = &w->node[rng_below(&w->rng, 2)];
   ch_info info;
@@ -256,6 +293,7 @@ static bool open_again(world *w) {
   ev.u.deposit.amount = ch_amount_of(2000);
   rng_hash(&w->rng, &ev.u.deposit.nonce);
   ch_err err = node_step(w, n, &ev);
+  if (info.frozen) return false;
   if (info.revealed) {
     if (err != CH_ERR_REVEALED) fail(w, "a channel with a public salt was funded again");
     return false;
@@ -285,13 +323,14 @@ static void run(world *w) {
   for (int life = 0; life < 2 && !w->failure && w->n_blocks < MAX_BLOCKS / 2 && open_again(w); life++) {
     random_life(w, 50 + rng_below(&w->rng, 150), false);
     for (int s = 0; s < 2 && !w->failure; s++)
-      if (phase(w, s) != CH_PHASE_OPEN) fail(w, "node %d did not open again: %s", s, ch_phase_name(phase(w, s)));
+      if (phase(w, s) != CH_PHASE_OPEN && !w->ending)
+        fail(w, "node %d did not open again: %s", s, ch_phase_name(phase(w, s)));
     if (!w->failure) end(w);
   }
 }
 
 typedef struct totals {
-  unsigned long steps, crashes, cuts, reorgs, refusals, payments, withdrawals, reopened;
+  unsigned long steps, crashes, cuts, reorgs, refusals, payments, withdrawals, reopened, restored, resumed;
 } totals;
 
 static bool run_seed(uint64_t seed, bool trace, broken b, totals *t) {
@@ -309,6 +348,8 @@ static bool run_seed(uint64_t seed, bool trace, broken b, totals *t) {
   t->refusals += w->refusals;
   t->withdrawals += w->withdrawals;
   t->reopened += w->reopened;
+  t->restored += w->restored;
+  t->resumed += w->resumed;
   t->payments += w->node[0].disk.n_out + w->node[1].disk.n_out;
   bool ok = !w->failure;
   if (!ok) printf("# seed %llu: %s\n", (unsigned long long)seed, w->why);
@@ -350,9 +391,9 @@ int main(int argc, char **argv) {
   for (uint64_t s = from; s < from + seeds && failed < 5; s++)
     if (!run_seed(s, trace, b, &t)) failed++;
   printf("# seeds %llu..%llu: %lu steps, %lu payments, %lu crashes, %lu cuts, %lu reorganisations, %lu refusals, %lu "
-         "withdrawals, %lu opened again\n",
+         "withdrawals, %lu opened again, %lu restored copies, %lu resumes\n",
          (unsigned long long)from, (unsigned long long)(from + seeds - 1), t.steps, t.payments, t.crashes, t.cuts,
-         t.reorgs, t.refusals, t.withdrawals, t.reopened);
+         t.reorgs, t.refusals, t.withdrawals, t.reopened, t.restored, t.resumed);
   bool good = (failed != 0) == (b != BROKEN_NOTHING);
   printf("%s 1 - sim: %llu seeds from %llu%s%s\n1..1\n", good ? "ok" : "not ok", (unsigned long long)seeds,
          (unsigned long long)from, b ? ", a broken rule is noticed: " : "", b ? broken_names[b] : "");

@@ -66,8 +66,6 @@ typedef struct disk {
   size_t n_jobs;
   uint64_t latest; /* version of L in `epoch`, for the monotonicity check */
   uint16_t epoch;
-  uint8_t *backup; /* an older record, for BROKEN_BACKUP */
-  size_t backup_len;
 } disk;
 
 typedef struct message {
@@ -85,7 +83,9 @@ typedef struct node {
   ch_pubkey node_id;
   ch_addr address;
   disk disk;
-  int seen; /* last block processed */
+  disk copy; /* of the whole disk at an earlier time; without a record: none was made */
+  bool lost; /* it went on from the copy: its books lack what came after */
+  int seen;  /* last block processed */
   ch_chain_view view;
   bool stalled; /* its chain node stands still */
   message inbox[MAX_INFLIGHT];
@@ -136,7 +136,7 @@ typedef struct world {
   bool optimistic; /* FUNDS hints overstate what the peer sees */
   bool faults;     /* crashes, cuts and lost writes may happen */
   bool ending;     /* no new payments */
-  unsigned steps, crashes, cuts, reorgs, refusals, withdrawals, reopened;
+  unsigned steps, crashes, cuts, reorgs, refusals, withdrawals, reopened, restored, resumed;
   const char *failure; /* the first broken promise */
   char why[200];
 } world;
@@ -162,6 +162,9 @@ void node_deliver(world *w, node *n);
 void node_look_at_chain(world *w, node *n);
 void node_crash(world *w, node *n);
 void node_restart(world *w, node *n);
+/* The operator puts the copy in the disk's place, and says so to the node. */
+void node_restore(world *w, node *n);
+bool node_frozen(const world *w, const node *n);
 bool node_open(world *w);
 void link_cut(world *w);
 void link_connect(world *w);

@@ -347,6 +347,28 @@ static void test_crossing_resumes(void **state) {
   assert_going_on(d);
 }
 
+/* Both told to resume, but one looks at the time later: it asks for the resume that it has ignored again. */
+static void test_resumes_that_miss_each_other(void **state) {
+  duo *d = *state;
+  freeze_and_tell(d);
+  assert_int_equal(duo_command(d, 1, CH_EV_FREEZE), CH_OK);
+  reconnect(d);
+  for (int s = 0; s < 2; s++)
+    assert_int_equal(duo_command(d, s, CH_EV_RESUME), CH_OK);
+  const uint64_t final = d->final_time;
+  duo_pass(d, FREEZE + 1);
+  assert_int_equal(duo_command(d, 0, CH_EV_TICK), CH_OK);
+  const uint64_t now = d->final_time;
+  d->final_time = final;
+  assert_int_equal(duo_deliver(d, 0), CH_OK);
+  assert_true(duo_info(d, 1).frozen);
+  d->final_time = now;
+  assert_int_equal(duo_command(d, 1, CH_EV_TICK), CH_OK);
+  assert_non_null(duo_find(d, 1, CH_FX_DISCONNECT));
+  reconnect(d);
+  assert_going_on(d);
+}
+
 /* Frozen too: it signs nothing for the other one before it may resume itself. */
 static void test_a_frozen_acceptor(void **state) {
   duo *d = *state;
@@ -361,7 +383,7 @@ static void test_a_frozen_acceptor(void **state) {
   reconnect(d);
   assert_true(duo_info(d, 0).frozen && duo_info(d, 1).frozen);
   wait_out(d);
-  duo_pump(d);
+  reconnect(d);
   assert_going_on(d);
 }
 
@@ -654,6 +676,7 @@ int main(void) {
       TEST(test_lost_accept),
       TEST(test_lost_resume),
       TEST(test_crossing_resumes),
+      TEST(test_resumes_that_miss_each_other),
       TEST(test_a_frozen_acceptor),
       TEST(test_shutdown_in_force),
       TEST(test_resumes_that_are_refused),
