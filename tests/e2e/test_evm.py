@@ -1,5 +1,6 @@
 """Real daemons on an EVM chain: anvil, the contract and the adapter. The long list of faults is in evm_faults.py."""
 import sys
+import time
 
 from daemon import WAIT, assert_fails, channeld, open_channel, run, until
 from evm import EvmWorld, Theft, pair, pay, settle_all
@@ -66,6 +67,19 @@ def restart_while_the_node_is_down():
         pay(a, channel, "one", 10)
 
 
+def stops_while_the_node_is_silent():
+    """Requests under way do not hold up the end."""
+    with EvmWorld() as world:
+        proxy = world.proxy()
+        node = world.evm_node("node", urls=(proxy.url,), coin=0)
+        calls = proxy.calls
+        proxy.fault = proxy.silent
+        until("a request to hang", lambda: proxy.calls > calls)
+        started = time.monotonic()
+        node.stop()
+        assert time.monotonic() - started < 8, "it waited for the node"
+
+
 def refusals_at_start():
     """Each says what to do; none shows a password."""
     with EvmWorld() as world:
@@ -89,4 +103,4 @@ def refusals_at_start():
 
 if __name__ == "__main__":
     sys.exit(run("evm", (open_pay_close, theft_is_refuted, reorganisation, restart_while_the_node_is_down,
-                         refusals_at_start)))
+                         stops_while_the_node_is_silent, refusals_at_start)))

@@ -19,6 +19,7 @@ typedef struct world {
   long status[2];
   uint32_t retry_after[2];
   unsigned asked[2];
+  uint64_t takes[2]; /* ms */
 } world;
 
 static uint64_t clock_of(void *ctx) {
@@ -33,6 +34,7 @@ static void answer(void *ctx, const char *url, const char *method, const json_t 
   (void)method;
   (void)params;
   w->asked[i]++;
+  w->ms += w->takes[i];
   if (w->body[i] == NULL) {
     fake_silence(out, "Timeout was reached");
     return;
@@ -195,6 +197,21 @@ static void failover(void **state) {
   assert_int_equal(reply.url, 0);
   assert_true(cd_rpc_healthy(w->rpc, 0));
   cd_rpc_reply_clear(&reply);
+}
+
+/* One that lets us wait for ten seconds rests for forty. */
+static void time_outs(void **state) {
+  world *w = *state;
+  cd_rpc_reply reply;
+  w->body[0] = NULL;
+  w->takes[0] = 10000;
+  for (int i = 0; i < 39; i++) {
+    assert_int_equal(call(w, &reply), CD_RPC_OK);
+    assert_int_equal(reply.url, 1);
+    cd_rpc_reply_clear(&reply);
+    w->ms += 1000;
+  }
+  assert_int_equal(w->asked[0], 1);
 }
 
 static void nobody_answers(void **state) {
@@ -369,6 +386,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(deep_body, set_up, tear_down),
       cmocka_unit_test_setup_teardown(errors_of_the_node, set_up, tear_down),
       cmocka_unit_test_setup_teardown(failover, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(time_outs, set_up, tear_down),
       cmocka_unit_test_setup_teardown(nobody_answers, set_up, tear_down),
       cmocka_unit_test_setup_teardown(too_many_requests, set_up, tear_down),
       cmocka_unit_test_setup_teardown(limits_said_in_json, set_up, tear_down),

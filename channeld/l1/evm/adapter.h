@@ -22,9 +22,10 @@ typedef struct cd_l1_evm_config {
 } cd_l1_evm_config;
 
 /* Asks the nodes whether chain and contract are the right ones and fills *out; sodium_init() comes before. The
- * operations may be called by any thread. stop() ends the following of the chain; the rest works until cd_l1_evm_close,
- * which frees everything (and stops, if that was not done). On failure `why` is a sentence: CH_ERR_ARGUMENT for a bad
- * config, another chain or contract, CH_ERR_FORMAT for a file that is none, CH_ERR_KEY, CH_ERR_NO_MEMORY. */
+ * operations may be called by any thread. stop() ends the following of the chain and all that is asked of the nodes:
+ * what needs an answer fails with CH_ERR_STALE from then on. cd_l1_evm_close frees everything (and stops, if that was
+ * not done). On failure `why` is a sentence: CH_ERR_ARGUMENT for a bad config, another chain or contract, CH_ERR_FORMAT
+ * for a file that is none, CH_ERR_KEY, CH_ERR_NO_MEMORY. */
 ch_err cd_l1_evm_open(cd_l1 *out, const cd_l1_evm_config *cfg, char why[CD_EVM_WHY]) CH_MUST_CHECK;
 void cd_l1_evm_close(cd_l1 *l1);
 

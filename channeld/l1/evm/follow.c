@@ -304,6 +304,10 @@ void cd_evm_follow_once(cd_evm_follow *f) {
   cd_scan_result result = poll_nodes(f, why);
   if (result == CD_SCAN_MORE) cd_evm_follow_poke(f);
   bool trouble = result == CD_SCAN_FAILED;
+  pthread_mutex_lock(&f->lock);
+  bool stopping = f->stopping;
+  pthread_mutex_unlock(&f->lock);
+  if (stopping) return;
   if (trouble && !f->in_trouble) cd_log(CD_LOG_WARN, "l1", "the chain is not read: %s", why);
   if (!trouble && f->in_trouble) cd_log(CD_LOG_INFO, "l1", "the chain is read again");
   f->in_trouble = trouble;
@@ -353,6 +357,7 @@ void cd_evm_follow_stop(cd_evm_follow *f) {
   f->stopping = true;
   pthread_cond_signal(&f->wake);
   pthread_mutex_unlock(&f->lock);
+  cd_rpc_stop(f->cfg.rpc);
   pthread_join(f->thread, NULL);
   f->running = false;
 }

@@ -29,7 +29,7 @@ void cd_evm_follow_free(cd_evm_follow *f); /* stops it; NULL is fine */
 
 /* Starts the polling thread. CH_ERR_ARGUMENT if it runs already, CH_ERR_NO_MEMORY if there can be no thread. */
 ch_err cd_evm_follow_start(cd_evm_follow *f, const cd_l1_listener *listener) CH_MUST_CHECK;
-void cd_evm_follow_stop(cd_evm_follow *f); /* not from a listener function */
+void cd_evm_follow_stop(cd_evm_follow *f); /* not from a listener function; the nodes are asked nothing more */
 /* One look, as the thread does it; for tests that have no thread. The listener must be set by cd_evm_follow_listen. */
 void cd_evm_follow_listen(cd_evm_follow *f, const cd_l1_listener *listener);
 void cd_evm_follow_once(cd_evm_follow *f);

@@ -2,6 +2,7 @@
 
 #include <curl/curl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@ typedef struct pool {
   CURL *idle[IDLE_MAX];
   size_t n;
   struct curl_slist *headers;
+  atomic_bool aborted;
 } pool;
 
 typedef struct body {
@@ -52,7 +54,17 @@ static size_t on_bytes(char *bytes, size_t size, size_t n, void *ctx) {
   return len;
 }
 
-static void set_options(CURL *curl, const pool *p, const char *url, body *b, uint32_t timeout_ms) {
+/* libcurl calls this about once a second, also while nothing comes. */
+static int on_progress(void *ctx, curl_off_t all, curl_off_t now, curl_off_t up_all, curl_off_t up_now) {
+  (void)all, (void)now, (void)up_all, (void)up_now;
+  return atomic_load(&((pool *)ctx)->aborted) ? 1 : 0;
+}
+
+static void abort_all(void *ctx) {
+  atomic_store(&((pool *)ctx)->aborted, true);
+}
+
+static void set_options(CURL *curl, pool *p, const char *url, body *b, uint32_t timeout_ms) {
   curl_easy_setopt(curl, CURLOPT_URL, url);
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
@@ -62,6 +74,9 @@ static void set_options(CURL *curl, const pool *p, const char *url, body *b, uin
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, p->headers);
   curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms < CONNECT_MS ? (long)timeout_ms : CONNECT_MS);
   curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+  curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+  curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+  curl_easy_setopt(curl, CURLOPT_XFERINFODATA, p);
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, b);
 }
@@ -71,9 +86,9 @@ static void post(void *ctx, const char *url, const char *request, size_t len, si
   pool *p = ctx;
   body b = {.limit = limit};
   *out = (cd_http_answer){0};
-  CURL *curl = take(p);
+  CURL *curl = atomic_load(&p->aborted) ? NULL : take(p);
   if (curl == NULL) {
-    snprintf(out->why, sizeof out->why, "out of memory");
+    snprintf(out->why, sizeof out->why, "%s", atomic_load(&p->aborted) ? "the daemon stops" : "out of memory");
     return;
   }
   set_options(curl, p, url, &b, timeout_ms);
@@ -118,6 +133,6 @@ bool cd_http_curl(cd_http *out) {
     free(p);
     return false;
   }
-  *out = (cd_http){.ctx = p, .post = post, .close = close_pool};
+  *out = (cd_http){.ctx = p, .post = post, .abort = abort_all, .close = close_pool};
   return true;
 }

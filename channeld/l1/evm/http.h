@@ -20,6 +20,7 @@ typedef struct cd_http {
   void *ctx;
   void (*post)(void *ctx, const char *url, const char *body, size_t len, size_t limit, uint32_t timeout_ms,
                cd_http_answer *out);
+  void (*abort)(void *ctx); /* ends all requests, and every later one at once; NULL: cannot */
   void (*close)(void *ctx);
 } cd_http;
 

@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,7 @@ struct cd_rpc {
   size_t answer_max;
   uint64_t (*clock)(void *ctx);
   void *clock_ctx;
+  atomic_bool stopped;
   pthread_mutex_t lock; /* what follows, and the endpoints' health */
   uint64_t id;
 };
@@ -71,6 +73,15 @@ static void on_failure(cd_rpc *rpc, size_t url, uint32_t retry_after, const char
   e->rest = rpc->clock(rpc->clock_ctx) + ms;
   pthread_mutex_unlock(&rpc->lock);
   cd_log(before == 0 ? CD_LOG_WARN : CD_LOG_DEBUG, "rpc", "no usable answer: %s url=%s", why, e->name);
+}
+
+/* One that lets others wait is left alone for longer than it made them wait. */
+static void on_slow_failure(cd_rpc *rpc, size_t url, uint64_t took) {
+  endpoint *e = &rpc->urls[url];
+  uint64_t until = rpc->clock(rpc->clock_ctx) + (4 * took < REST_MAX_MS ? 4 * took : REST_MAX_MS);
+  pthread_mutex_lock(&rpc->lock);
+  if (e->rest < until) e->rest = until;
+  pthread_mutex_unlock(&rpc->lock);
 }
 
 void cd_rpc_distrust(cd_rpc *rpc, size_t url, const char *why) {
@@ -132,6 +143,7 @@ static void rank(cd_rpc *rpc, size_t order[CD_RPC_URLS_MAX]) {
 static cd_rpc_status failed(cd_rpc *rpc, cd_rpc_reply *reply, uint32_t retry_after, const char *why) {
   snprintf(reply->text, sizeof reply->text, "%s", why);
   reply->status = CD_RPC_FAILED;
+  if (atomic_load(&rpc->stopped)) return CD_RPC_FAILED;
   on_failure(rpc, reply->url, retry_after, why);
   return CD_RPC_FAILED;
 }
@@ -215,8 +227,10 @@ static cd_rpc_status ask(cd_rpc *rpc, size_t url, const char *method, json_t *pa
     return CD_RPC_FAILED;
   }
   cd_http_answer http;
+  uint64_t before = rpc->clock(rpc->clock_ctx);
   rpc->http.post(rpc->http.ctx, rpc->urls[url].url, text, strlen(text), rpc->answer_max, rpc->timeout_ms, &http);
   cd_rpc_status status = take_answer(rpc, reply, id, &http);
+  if (status == CD_RPC_FAILED) on_slow_failure(rpc, url, rpc->clock(rpc->clock_ctx) - before);
   free(http.body);
   free(text);
   return status;
@@ -304,6 +318,11 @@ void cd_rpc_free(cd_rpc *rpc) {
   }
   pthread_mutex_destroy(&rpc->lock);
   free(rpc);
+}
+
+void cd_rpc_stop(cd_rpc *rpc) {
+  atomic_store(&rpc->stopped, true);
+  if (rpc->http.abort != NULL) rpc->http.abort(rpc->http.ctx);
 }
 
 size_t cd_rpc_count(const cd_rpc *rpc) {

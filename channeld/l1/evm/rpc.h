@@ -51,6 +51,8 @@ void cd_rpc_reply_clear(cd_rpc_reply *reply);
 /* CH_ERR_ARGUMENT with a sentence in `why` if a URL is none. Nothing is sent yet. */
 ch_err cd_rpc_new(cd_rpc **out, const cd_rpc_config *cfg, char why[CD_RPC_TEXT]) CH_MUST_CHECK;
 void cd_rpc_free(cd_rpc *rpc); /* NULL is fine */
+/* Nothing is asked any more: questions that are under way end soon, later ones fail at once. */
+void cd_rpc_stop(cd_rpc *rpc);
 
 size_t cd_rpc_count(const cd_rpc *rpc);
 /* The URL's scheme, host and port. */
