@@ -12,6 +12,7 @@ typedef struct fake_http {
   fake_answer answer;
   void *ctx;
   unsigned requests;
+  bool no_batches; /* they are refused */
   bool closed;
 } fake_http;
 

@@ -253,6 +253,60 @@ static void too_many_requests(void **state) {
   cd_rpc_reply_clear(&reply);
 }
 
+static cd_rpc_status ask_many(world *w, size_t n, cd_rpc_reply *replies) {
+  json_t *params[CD_RPC_MANY];
+  for (size_t i = 0; i < n; i++)
+    params[i] = json_array();
+  cd_rpc_status status = cd_rpc_ask_many(w->rpc, 0, "eth_blockNumber", params, n, replies);
+  for (size_t i = 0; i < n; i++)
+    json_decref(params[i]);
+  return status;
+}
+
+static void clear(cd_rpc_reply *replies, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    cd_rpc_reply_clear(&replies[i]);
+}
+
+static void many_at_once(void **state) {
+  world *w = *state;
+  cd_rpc_reply replies[5];
+  assert_int_equal(ask_many(w, 5, replies), CD_RPC_OK);
+  assert_int_equal(w->http.requests, 1);
+  for (size_t i = 0; i < 5; i++)
+    assert_string_equal(json_string_value(replies[i].result), "0x5");
+  clear(replies, 5);
+  w->http.no_batches = true; /* asked one by one, and remembered */
+  assert_int_equal(ask_many(w, 5, replies), CD_RPC_OK);
+  assert_int_equal(w->http.requests, 1 + 1 + 5);
+  clear(replies, 5);
+  assert_int_equal(ask_many(w, 5, replies), CD_RPC_OK);
+  assert_int_equal(w->http.requests, 1 + 1 + 5 + 5);
+  clear(replies, 5);
+}
+
+static void hostile_batches(void **state) {
+  static const char *const bodies[] = {
+      "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":\"0x5\"}", /* the same answer for all */
+      "{\"jsonrpc\":\"2.0\",\"id\":%I}",
+      "5",
+      "{\"jsonrpc\":\"2.0\",\"id\":%I,\"error\":{\"code\":-32005,\"message\":\"limit exceeded\"}}",
+  };
+  world *w = *state;
+  for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
+    cd_rpc_reply replies[3];
+    w->body[0] = bodies[i];
+    assert_int_equal(ask_many(w, 3, replies), CD_RPC_FAILED);
+    assert_true(replies[0].text[0] != '\0');
+    clear(replies, 3);
+  }
+  cd_rpc_reply replies[2];
+  w->body[0] = "{\"jsonrpc\":\"2.0\",\"id\":%I,\"error\":{\"code\":-32000,\"message\":\"unknown block\"}}";
+  assert_int_equal(ask_many(w, 2, replies), CD_RPC_REFUSED);
+  assert_string_equal(replies[0].text, "unknown block");
+  clear(replies, 2);
+}
+
 static void limits_said_in_json(void **state) {
   static const char *const bodies[] = {
       "{\"jsonrpc\":\"2.0\",\"id\":%I,\"error\":{\"code\":-32005,\"message\":\"limit exceeded\"}}",
@@ -389,6 +443,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(time_outs, set_up, tear_down),
       cmocka_unit_test_setup_teardown(nobody_answers, set_up, tear_down),
       cmocka_unit_test_setup_teardown(too_many_requests, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(many_at_once, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(hostile_batches, set_up, tear_down),
       cmocka_unit_test_setup_teardown(limits_said_in_json, set_up, tear_down),
       cmocka_unit_test_setup_teardown(distrust, set_up, tear_down),
       cmocka_unit_test_setup_teardown(names_hide_secrets, set_up, tear_down),

@@ -184,15 +184,33 @@ cd_rpc_status cd_evm_logs_search(cd_rpc *rpc, size_t url, const ch_addr *address
 
 /* --- Storage ------------------------------------------------------------------------------------------------------ */
 
-cd_rpc_status cd_evm_storage(cd_rpc *rpc, size_t url, const ch_addr *address, const ch_hash *slot, const ch_hash *block,
-                             ch_hash *out, char why[CD_RPC_TEXT]) {
-  cd_rpc_reply reply;
-  json_t *params = json_pack("[o, o, {s:o, s:b}]", of_addr(address), of_hash(slot), "blockHash", of_hash(block),
-                             "requireCanonical", 1);
-  cd_rpc_status status = cd_rpc_ask(rpc, url, "eth_getStorageAt", params, &reply);
-  if (status == CD_RPC_OK && !cd_value_bytes(reply.result, out->b, sizeof out->b))
-    status = nonsense(rpc, url, "its storage is malformed");
-  snprintf(why, CD_RPC_TEXT, "%s", reply.text);
-  cd_rpc_reply_clear(&reply);
+static json_t *storage_params(const ch_addr *address, const cd_evm_word *word) {
+  return json_pack("[o, o, {s:o, s:b}]", of_addr(address), of_hash(&word->slot), "blockHash", of_hash(&word->block),
+                   "requireCanonical", 1);
+}
+
+/* At most CD_RPC_MANY. */
+static cd_rpc_status some_words(cd_rpc *rpc, size_t url, const ch_addr *address, cd_evm_word *words, size_t n,
+                                char why[CD_RPC_TEXT]) {
+  json_t *params[CD_RPC_MANY];
+  cd_rpc_reply replies[CD_RPC_MANY];
+  for (size_t i = 0; i < n; i++)
+    params[i] = storage_params(address, &words[i]);
+  cd_rpc_status status = cd_rpc_ask_many(rpc, url, "eth_getStorageAt", params, n, replies);
+  snprintf(why, CD_RPC_TEXT, "%s", replies[0].text);
+  for (size_t i = 0; i < n; i++) {
+    if (status == CD_RPC_OK && !cd_value_bytes(replies[i].result, words[i].value.b, sizeof words[i].value.b))
+      status = nonsense(rpc, url, "its storage is malformed");
+    cd_rpc_reply_clear(&replies[i]);
+    json_decref(params[i]);
+  }
+  return status;
+}
+
+cd_rpc_status cd_evm_storage(cd_rpc *rpc, size_t url, const ch_addr *address, cd_evm_word *words, size_t n,
+                             char why[CD_RPC_TEXT]) {
+  cd_rpc_status status = CD_RPC_OK;
+  for (size_t i = 0; i < n && status == CD_RPC_OK; i += CD_RPC_MANY)
+    status = some_words(rpc, url, address, words + i, n - i < CD_RPC_MANY ? n - i : CD_RPC_MANY, why);
   return status;
 }

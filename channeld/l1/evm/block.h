@@ -52,8 +52,13 @@ cd_rpc_status cd_evm_logs_of(cd_rpc *rpc, size_t url, const ch_addr *address, co
 cd_rpc_status cd_evm_logs_search(cd_rpc *rpc, size_t url, const ch_addr *address, uint64_t first, uint64_t last,
                                  const ch_hash topic0[2], const ch_hash *topic1, cd_evm_log **out, size_t *n);
 
-/* A word of the contract's storage after the block with this hash. `why`: the node's reason, if there is none. */
-cd_rpc_status cd_evm_storage(cd_rpc *rpc, size_t url, const ch_addr *address, const ch_hash *slot, const ch_hash *block,
-                             ch_hash *out, char why[CD_RPC_TEXT]);
+/* A word of a contract's storage after a block: where, and what it is. */
+typedef struct cd_evm_word {
+  ch_hash slot, block; /* the block's hash */
+  ch_hash value;
+} cd_evm_word;
+/* Reads `n` of them, any number. `why`: the node's reason, if they cannot be had. */
+cd_rpc_status cd_evm_storage(cd_rpc *rpc, size_t url, const ch_addr *address, cd_evm_word *words, size_t n,
+                             char why[CD_RPC_TEXT]);
 
 #endif

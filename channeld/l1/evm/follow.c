@@ -11,7 +11,8 @@
 #include "watch.h"
 
 #define CHAIN_ID_EVERY 64 /* polls; and whenever a node answers again */
-#define OLD_S 180         /* a head that is older is told to the operator */
+#define LOOKS (CD_RPC_MANY / 2)
+#define OLD_S 180 /* a head that is older is told to the operator */
 
 struct cd_evm_follow {
   cd_evm_follow_config cfg;
@@ -151,28 +152,32 @@ static void find_contradictions(cd_evm_follow *f, const cd_scan_block *last) {
 
 /* --- Views -------------------------------------------------------------------------------------------------------- */
 
+static bool read_words(cd_evm_follow *f, cd_evm_word *words, size_t n, char why[CD_RPC_TEXT]) {
+  char text[CD_RPC_TEXT] = "";
+  if (cd_evm_storage(f->cfg.rpc, f->leader, &f->cfg.chain.adjudicator, words, n, text) == CD_RPC_OK) return true;
+  snprintf(why, CD_RPC_TEXT,
+           "The node does not give the storage that it must keep, back to the final block, without gaps (%.80s).",
+           text);
+  return false;
+}
+
+/* The slots behind slot 0, which is there already. */
 static bool read_slots(cd_evm_follow *f, const ch_hash *id, const cd_scan_block *at, ch_hash slots[CD_EVM_SLOTS],
                        char why[CD_RPC_TEXT]) {
-  memset(slots, 0, CD_EVM_SLOTS * sizeof *slots);
-  for (unsigned k = 0; k < cd_evm_slots_used(slots); k++) {
-    ch_hash slot;
-    char text[CD_RPC_TEXT];
-    cd_evm_slot(&slot, id, k);
-    if (cd_evm_storage(f->cfg.rpc, f->leader, &f->cfg.chain.adjudicator, &slot, &at->hash, &slots[k], text) ==
-        CD_RPC_OK)
-      continue;
-    snprintf(why, CD_RPC_TEXT,
-             "The node does not give the storage after block %llu (%.60s). It must keep it back to the final block.",
-             (unsigned long long)at->number, text);
-    return false;
+  for (unsigned k = 1; k < cd_evm_slots_used(slots); k++) {
+    cd_evm_word word = {.block = at->hash};
+    cd_evm_slot(&word.slot, id, k);
+    if (!read_words(f, &word, 1, why)) return false;
+    slots[k] = word.value;
   }
   return true;
 }
 
-static cd_scan_result read_look(cd_evm_follow *f, const ch_hash *id, const cd_scan_block *at, uint64_t *from,
-                                cd_evm_look *out, char why[CD_RPC_TEXT]) {
+static cd_scan_result read_look(cd_evm_follow *f, const ch_hash *id, const cd_scan_block *at, const ch_hash *slot0,
+                                uint64_t *from, cd_evm_look *out, char why[CD_RPC_TEXT]) {
   ch_adj_slots slots;
   memset(out, 0, sizeof *out);
+  out->slots[0] = *slot0;
   if (!read_slots(f, id, at, out->slots, why)) return CD_SCAN_FAILED;
   if (cd_evm_slots_decode(&slots, out->slots) != CH_OK) {
     cd_rpc_distrust(f->cfg.rpc, f->leader, "no channel can have the storage that it gives");
@@ -198,34 +203,54 @@ static void tell_view(cd_evm_follow *f, const ch_hash *id, const cd_evm_view *vi
   f->listener.view(f->listener.ctx, id, &out);
 }
 
+/* `words`: slot 0 after the head, and after the final block. */
 static cd_scan_result look_at(cd_evm_follow *f, cd_evm_watched *c, const cd_scan_block *head,
-                              const cd_scan_block *final, char why[CD_RPC_TEXT]) {
+                              const cd_scan_block *final, const cd_evm_word words[2], char why[CD_RPC_TEXT]) {
   cd_evm_view view;
-  cd_scan_result result = read_look(f, &c->id, head, &c->from[0], &view.head, why);
-  if (result == CD_SCAN_DONE && ch_hash_eq(&head->hash, &final->hash))
-    view.final = view.head;
-  else if (result == CD_SCAN_DONE)
-    result = read_look(f, &c->id, final, &c->from[1], &view.final, why);
+  cd_scan_result result = read_look(f, &c->id, head, &words[0].value, &c->from[0], &view.head, why);
+  if (result == CD_SCAN_DONE) result = read_look(f, &c->id, final, &words[1].value, &c->from[1], &view.final, why);
   if (result == CD_SCAN_DONE) tell_view(f, &c->id, &view);
   return result;
 }
 
-/* Looks at all that are due. One that needs a longer search does not keep the others waiting, but the head. */
+/* At most LOOKS channels, whose slots 0 are asked for together. One that needs a longer search does not keep the others
+ * waiting, but the head. */
+static cd_scan_result look_at_some(cd_evm_follow *f, cd_evm_watched *due, size_t n, const cd_scan_block *head,
+                                   const cd_scan_block *final, char why[CD_RPC_TEXT]) {
+  cd_evm_word words[2 * LOOKS];
+  for (size_t i = 0; i < n; i++) {
+    words[2 * i] = (cd_evm_word){.slot = due[i].id, .block = head->hash};
+    words[2 * i + 1] = (cd_evm_word){.slot = due[i].id, .block = final->hash};
+  }
+  if (!read_words(f, words, 2 * n, why)) return CD_SCAN_FAILED;
+  cd_scan_result all = CD_SCAN_DONE;
+  for (size_t i = 0; i < n; i++) {
+    cd_scan_result result = look_at(f, &due[i], head, final, &words[2 * i], why);
+    if (result == CD_SCAN_DONE) continue;
+    cd_evm_watch_searched(&f->watch, &due[i].id, due[i].from);
+    cd_evm_watch_due(&f->watch, &due[i].id);
+    all = result;
+    if (result == CD_SCAN_FAILED) break;
+  }
+  return all;
+}
+
+/* Looks at all that are due; those that could not be looked at stay so. */
 static cd_scan_result look_at_all(cd_evm_follow *f, const cd_scan_block *head, const cd_scan_block *final,
                                   bool new_block, char why[CD_RPC_TEXT]) {
   cd_evm_watched *due;
   size_t n;
-  cd_scan_result all = CD_SCAN_DONE, result = CD_SCAN_DONE;
+  cd_scan_result all = CD_SCAN_DONE;
   if (!cd_evm_watch_take(&f->watch, new_block, &due, &n)) {
     snprintf(why, CD_RPC_TEXT, "Out of memory.");
     return CD_SCAN_FAILED;
   }
-  for (size_t i = 0; i < n; i++) {
-    if (result != CD_SCAN_FAILED) result = look_at(f, &due[i], head, final, why);
-    if (result == CD_SCAN_DONE) continue;
-    if (all == CD_SCAN_DONE || result == CD_SCAN_FAILED) all = result;
-    cd_evm_watch_searched(&f->watch, &due[i].id, due[i].from);
-    cd_evm_watch_due(&f->watch, &due[i].id);
+  for (size_t i = 0; i < n; i += LOOKS) {
+    size_t some = n - i < LOOKS ? n - i : LOOKS;
+    cd_scan_result result = all == CD_SCAN_FAILED ? CD_SCAN_FAILED : look_at_some(f, &due[i], some, head, final, why);
+    if (result != CD_SCAN_DONE) all = result;
+    for (size_t k = i; result == CD_SCAN_FAILED && k < i + some; k++)
+      cd_evm_watch_due(&f->watch, &due[k].id);
   }
   free(due);
   return all;

@@ -19,10 +19,11 @@
 typedef struct endpoint {
   char *url;
   char name[100];
-  unsigned failures; /* in a row */
-  uint64_t rest;     /* until when */
-  unsigned lies;     /* so far */
-  uint64_t doubt;    /* until when it is not trusted */
+  unsigned failures;      /* in a row */
+  uint64_t rest;          /* until when */
+  unsigned lies;          /* so far */
+  uint64_t doubt;         /* until when it is not trusted */
+  atomic_bool one_by_one; /* it takes no batches */
 } endpoint;
 
 struct cd_rpc {
@@ -193,48 +194,133 @@ static cd_rpc_status take_root(cd_rpc *rpc, cd_rpc_reply *reply, uint64_t id, co
   return CD_RPC_OK;
 }
 
-static cd_rpc_status take_answer(cd_rpc *rpc, cd_rpc_reply *reply, uint64_t id, const cd_http_answer *http) {
+/* The answer's JSON; NULL if there is none, with what `reply` then is. */
+static json_t *take_json(cd_rpc *rpc, cd_rpc_reply *reply, const cd_http_answer *http) {
   char why[80];
-  json_error_t where;
-  if (http->status == 0 || http->body == NULL) return failed(rpc, reply, 0, http->why);
+  if (http->status == 0 || http->body == NULL) {
+    failed(rpc, reply, 0, http->why);
+    return NULL;
+  }
   bool busy = http->status == 429 || http->status == 503;
-  uint32_t rest = busy && http->retry_after == 0 ? 1 : http->retry_after;
-  json_t *root = json_loadb(http->body, http->len, JSON_REJECT_DUPLICATES, &where);
-  cd_rpc_status status;
+  json_t *root = json_loadb(http->body, http->len, JSON_REJECT_DUPLICATES, NULL);
   /* Some nodes give HTTP errors along with a JSON-RPC error about the question: that one says more. */
   if (http->status == 200 || (!busy && json_is_object(json_object_get(root, "error")))) {
-    status =
-        root == NULL ? failed(rpc, reply, 0, "its answer is no JSON, or was cut off") : take_root(rpc, reply, id, root);
-  } else {
-    snprintf(why, sizeof why, "HTTP status %ld", http->status);
-    status = failed(rpc, reply, rest, why);
+    if (root == NULL) failed(rpc, reply, 0, "its answer is no JSON, or was cut off");
+    return root;
+  }
+  json_decref(root);
+  reply->code = http->status;
+  snprintf(why, sizeof why, "HTTP status %ld", http->status);
+  failed(rpc, reply, busy && http->retry_after == 0 ? 1 : http->retry_after, why);
+  return NULL;
+}
+
+/* Sends a document (its reference is taken) and reads the answer, as take_json. */
+static json_t *exchange(cd_rpc *rpc, size_t url, json_t *question, cd_rpc_reply *reply) {
+  cd_http_answer http;
+  *reply = (cd_rpc_reply){.status = CD_RPC_FAILED, .url = url};
+  char *text = question == NULL ? NULL : json_dumps(question, JSON_COMPACT);
+  json_decref(question);
+  if (text == NULL) {
+    snprintf(reply->text, sizeof reply->text, "out of memory");
+    return NULL;
+  }
+  uint64_t before = rpc->clock(rpc->clock_ctx);
+  rpc->http.post(rpc->http.ctx, rpc->urls[url].url, text, strlen(text), rpc->answer_max, rpc->timeout_ms, &http);
+  json_t *root = take_json(rpc, reply, &http);
+  if (root == NULL) on_slow_failure(rpc, url, rpc->clock(rpc->clock_ctx) - before);
+  free(http.body);
+  free(text);
+  return root;
+}
+
+/* The first of `n` new ids. */
+static uint64_t take_ids(cd_rpc *rpc, size_t n) {
+  pthread_mutex_lock(&rpc->lock);
+  uint64_t first = rpc->id + 1;
+  rpc->id += n;
+  pthread_mutex_unlock(&rpc->lock);
+  return first;
+}
+
+static json_t *question_of(uint64_t id, const char *method, json_t *params) {
+  return json_pack("{s:s, s:I, s:s, s:O}", "jsonrpc", "2.0", "id", (json_int_t)id, "method", method, "params", params);
+}
+
+static cd_rpc_status ask(cd_rpc *rpc, size_t url, const char *method, json_t *params, cd_rpc_reply *reply) {
+  uint64_t id = take_ids(rpc, 1);
+  json_t *root = exchange(rpc, url, question_of(id, method, params), reply);
+  cd_rpc_status status = root == NULL ? CD_RPC_FAILED : take_root(rpc, reply, id, root);
+  json_decref(root);
+  return status;
+}
+
+/* --- Many questions at once --------------------------------------------------------------------------------------- */
+
+/* The element of a batch's answer that has this id: they come in any order. */
+static const json_t *element(const json_t *root, uint64_t id) {
+  for (size_t i = 0; i < json_array_size(root); i++) {
+    const json_t *one = json_array_get(root, i), *got = json_object_get(one, "id");
+    if (json_is_integer(got) && json_integer_value(got) == (json_int_t)id) return one;
+  }
+  return NULL;
+}
+
+static cd_rpc_status take_batch(cd_rpc *rpc, uint64_t first, size_t n, const json_t *root, cd_rpc_reply *replies) {
+  cd_rpc_status all = CD_RPC_OK;
+  for (size_t i = 0; i < n; i++) {
+    const json_t *one = element(root, first + i);
+    cd_rpc_status status = one == NULL ? failed(rpc, &replies[i], 0, "its answer leaves out a question")
+                                       : take_root(rpc, &replies[i], first + i, one);
+    if (status == CD_RPC_OK || all == CD_RPC_FAILED) continue;
+    all = status;
+    if (i > 0) memcpy(replies[0].text, replies[i].text, sizeof replies[0].text);
+  }
+  return all;
+}
+
+static cd_rpc_status ask_one_by_one(cd_rpc *rpc, size_t url, const char *method, json_t *const *params, size_t n,
+                                    cd_rpc_reply *replies) {
+  cd_rpc_status all = CD_RPC_OK;
+  for (size_t i = 0; i < n && all != CD_RPC_FAILED; i++) {
+    cd_rpc_status status = ask(rpc, url, method, params[i], &replies[i]);
+    if (status == CD_RPC_OK) continue;
+    all = status;
+    if (i > 0) memcpy(replies[0].text, replies[i].text, sizeof replies[0].text);
+  }
+  return all;
+}
+
+static json_t *questions_of(uint64_t first, const char *method, json_t *const *params, size_t n) {
+  json_t *list = json_array();
+  bool ok = list != NULL;
+  for (size_t i = 0; i < n && ok; i++)
+    ok = json_array_append_new(list, question_of(first + i, method, params[i])) == 0;
+  if (ok) return list;
+  json_decref(list);
+  return NULL;
+}
+
+cd_rpc_status cd_rpc_ask_many(cd_rpc *rpc, size_t url, const char *method, json_t *const *params, size_t n,
+                              cd_rpc_reply *replies) {
+  for (size_t i = 0; i < n; i++)
+    replies[i] = (cd_rpc_reply){.status = CD_RPC_FAILED, .url = url};
+  if (n == 1 || atomic_load(&rpc->urls[url].one_by_one)) return ask_one_by_one(rpc, url, method, params, n, replies);
+  uint64_t first = take_ids(rpc, n);
+  json_t *root = exchange(rpc, url, questions_of(first, method, params, n), &replies[0]);
+  long http = replies[0].code;
+  cd_rpc_status status = CD_RPC_FAILED;
+  if (json_is_array(root)) {
+    status = take_batch(rpc, first, n, root, replies);
+  } else if (root != NULL || (http >= 400 && http < 500 && http != 429)) {
+    atomic_store(&rpc->urls[url].one_by_one, true);
+    status = ask_one_by_one(rpc, url, method, params, n, replies);
   }
   json_decref(root);
   return status;
 }
 
-static cd_rpc_status ask(cd_rpc *rpc, size_t url, const char *method, json_t *params, cd_rpc_reply *reply) {
-  *reply = (cd_rpc_reply){.status = CD_RPC_FAILED, .url = url};
-  pthread_mutex_lock(&rpc->lock);
-  uint64_t id = ++rpc->id;
-  pthread_mutex_unlock(&rpc->lock);
-  json_t *root =
-      json_pack("{s:s, s:I, s:s, s:O}", "jsonrpc", "2.0", "id", (json_int_t)id, "method", method, "params", params);
-  char *text = root == NULL ? NULL : json_dumps(root, JSON_COMPACT);
-  json_decref(root);
-  if (text == NULL) {
-    snprintf(reply->text, sizeof reply->text, "out of memory");
-    return CD_RPC_FAILED;
-  }
-  cd_http_answer http;
-  uint64_t before = rpc->clock(rpc->clock_ctx);
-  rpc->http.post(rpc->http.ctx, rpc->urls[url].url, text, strlen(text), rpc->answer_max, rpc->timeout_ms, &http);
-  cd_rpc_status status = take_answer(rpc, reply, id, &http);
-  if (status == CD_RPC_FAILED) on_slow_failure(rpc, url, rpc->clock(rpc->clock_ctx) - before);
-  free(http.body);
-  free(text);
-  return status;
-}
+/* --- The questions ------------------------------------------------------------------------------------------------ */
 
 cd_rpc_status cd_rpc_ask(cd_rpc *rpc, size_t url, const char *method, json_t *params, cd_rpc_reply *reply) {
   cd_rpc_status status = ask(rpc, url, method, params, reply);

@@ -15,6 +15,7 @@
 #include "l1/evm/http.h"
 
 #define CD_RPC_URLS_MAX 8
+#define CD_RPC_MANY 64
 #define CD_RPC_TEXT 200 /* bytes of a sentence with its NUL */
 #define CD_RPC_TIMEOUT_MS 10000
 #define CD_RPC_ANSWER_MAX ((size_t)16 << 20)
@@ -42,7 +43,7 @@ typedef struct cd_rpc_reply {
   cd_rpc_status status;
   size_t url;             /* the index of who answered */
   json_t *result;         /* with OK; may be JSON's null */
-  long code;              /* with REFUSED */
+  long code;              /* with REFUSED; with FAILED the HTTP status, if it was that */
   json_t *data;           /* with REFUSED: the error's data (a revert's bytes), or NULL */
   char text[CD_RPC_TEXT]; /* of the node, printable, or why there is no answer */
 } cd_rpc_reply;
@@ -64,6 +65,11 @@ bool cd_rpc_rests(cd_rpc *rpc, size_t url);
 
 /* Asks this URL, once. `params` (an array; its reference is taken, NULL means memory was out) are checked by nobody. */
 cd_rpc_status cd_rpc_ask(cd_rpc *rpc, size_t url, const char *method, json_t *params, cd_rpc_reply *reply);
+/* The same question with `n` (1..CD_RPC_MANY) different params in one request (a batch), or one by one if the node
+ * takes no batches. CD_RPC_FAILED if any of them has no usable answer: then replies[0].text says why. Clear all
+ * replies. */
+cd_rpc_status cd_rpc_ask_many(cd_rpc *rpc, size_t url, const char *method, json_t *const *params, size_t n,
+                              cd_rpc_reply *replies);
 /* Asks the first healthy URL, then the others, until one answers (OK or REFUSED). */
 cd_rpc_status cd_rpc_call(cd_rpc *rpc, const char *method, json_t *params, cd_rpc_reply *reply);
 /* What was answered cannot be true (logs that the block does not contain, another chain): the URL comes last for a
