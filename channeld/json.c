@@ -86,6 +86,7 @@ const char *cd_payment_status_name(ch_payment_status s) {
   case CH_PAYMENT_SETTLED: return "settled";
   case CH_PAYMENT_FAILED: return "failed";
   case CH_PAYMENT_UNKNOWN: return "unknown";
+  case CH_PAYMENT_LOCKED: return "locked";
   }
   return "unknown";
 }

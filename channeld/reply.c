@@ -28,14 +28,20 @@ cd_class cd_class_of(ch_err err) {
   case CH_ERR_FORMAT:
   case CH_ERR_KEY:
   case CH_ERR_WORDS:
+  case CH_ERR_EXPIRY:
   case CH_ERR_TERMS: return CD_BAD_REQUEST;
+  case CH_ERR_UNKNOWN_LOCK:
   case CH_ERR_UNKNOWN_CHANNEL: return CD_NOT_FOUND;
   case CH_ERR_PHASE:
   case CH_ERR_FROZEN:
   case CH_ERR_FUNDS:
   case CH_ERR_DUPLICATE:
   case CH_ERR_REVEALED:
-  case CH_ERR_REVERTED: return CD_CONFLICT;
+  case CH_ERR_REVERTED:
+  case CH_ERR_LOCK_LIMIT:
+  case CH_ERR_HASH_USED:
+  case CH_ERR_CANCELLED:
+  case CH_ERR_EXPIRED: return CD_CONFLICT;
   case CH_ERR_QUEUE_FULL: return CD_BUSY;
   case CH_ERR_SIGNATURE:
   case CH_ERR_VIOLATION: return CD_BAD_GATEWAY;

@@ -32,13 +32,20 @@ void latest_digest(const ch_channel *c, ch_hash *outcome_hash, ch_hash *digest) 
   content_digest(c, c->latest.version, &what, outcome_hash, digest);
 }
 
-ch_err content_valid(const ch_channel *c, ch_net net, const reservation *reserved) {
+replay replay_of_latest(const ch_channel *c) {
+  return (replay){
+      .what = content_latest(c), .shutdown = c->shutdown, .reserved = c->reserved, .locks = locks_tally(c, IN_LATEST)};
+}
+
+ch_err content_valid(const ch_channel *c, const replay *r) {
   const ch_net *k = c->view.final.slots.contribution;
-  const ch_net to[2] = {{-net.v}, net};
+  const ch_net net = r->what.net, to[2] = {{-net.v}, net};
   for (int side = 0; side < 2; side++) {
     ch_net left;
     ch_err err = ch_net_sum(&left, k[side], to[side]);
-    if (!err && reserved->active && reserved->side == side) err = ch_net_sub(&left, left, reserved->amount);
+    if (!err && r->reserved.active && r->reserved.side == side) err = ch_net_sub(&left, left, r->reserved.amount);
+    if (!err && r->locks.locked[side] > CH_MONEY_MAX) err = CH_ERR_OVERFLOW;
+    if (!err) err = ch_net_sub(&left, left, (ch_amount){r->locks.locked[side]});
     if (err) return err;
     if (left.v < 0) return CH_ERR_FUNDS;
   }
@@ -65,6 +72,13 @@ bool content_known(const ch_channel *c, uint64_t version, content *what) {
     return true;
   }
   return false;
+}
+
+uint8_t content_locks(const ch_channel *c, uint64_t version) {
+  if (version == CH_VERSION_NONE) return 0;
+  if (version == c->latest.version) return IN_LATEST;
+  if (c->out.kind != OUT_NONE && version == c->out.version) return IN_OUT;
+  return version == c->old.version ? IN_OLD : 0;
 }
 
 bool chain_fresh(const ch_env *env) {

@@ -82,8 +82,11 @@ static ch_err want_settle(step *s, const ch_adj_slots *d) {
   ch_tx tx = {.kind = CH_TX_SETTLE, .id = c->id, .params = c->params};
   tx.u.settle.epoch = c->epoch;
   content what;
-  if (!content_known(c, d->version, &what)) return CH_OK;
+  uint8_t locks[CH_LOCKS_BYTES_MAX], in = content_locks(c, d->version);
+  if (!content_known(c, d->version, &what) || !locks_decided(s, in)) return CH_OK;
   if (d->version) content_outcome(c, d->version, &what, &tx.u.settle.outcome);
+  tx.u.settle.locks = locks;
+  tx.u.settle.locks_len = locks_encode(c, in, locks);
   return fx_tx(s, &tx, d->version, ch_amount_of(0));
 }
 
@@ -113,14 +116,18 @@ static ch_err account_ending(step *s) {
   const ch_onchain *f = &c->view.final;
   bool settled = f->has_ended && f->ended.kind == CH_ADJ_SETTLED && f->ended.epoch == c->epoch;
   uint64_t executed = settled ? f->ended.version : 0;
+  if (!locks_looked(c)) return CH_OK;
   for (size_t i = 0; i < c->n_out + c->n_queue; i++) {
     const ch_op *op = &c->ops[i];
     bool in = executed && op->version == executed;
+    if (in && op->kind == CH_OP_LOCK_ADD) continue; /* with the others that it has */
     ch_payment_status failed = c->frozen ? CH_PAYMENT_UNKNOWN : CH_PAYMENT_FAILED;
     ch_err err = fx_payment(s->fx, op, false, in ? CH_PAYMENT_SETTLED : failed, c->epoch, in ? executed : 0, i,
                             in ? CH_OK : CH_ERR_PHASE);
     if (err) return err;
   }
+  ch_err err = account_locks(s, executed);
+  if (err) return err;
   c->n_out = c->n_queue = 0;
   c->reserved.active = false;
   c->withdraw_wanted = ch_amount_of(0);
@@ -139,6 +146,7 @@ ch_err pursue_chain(step *s) {
   if (!err) err = reopen(s);
   if (err || !c->agreed || c->view.head.slots.epoch != c->epoch) return err;
   err = want_deposit(s);
+  if (!err) err = want_reveal(s);
   if (!err) err = want_challenge(s);
   return err ? err : answer_dispute(s);
 }

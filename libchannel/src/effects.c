@@ -86,7 +86,7 @@ ch_err fx_tx_named(step *s, const ch_tx *tx, const ch_hash *nonce, ch_amount val
 
 ch_err fx_payment(ch_effects *fx, const ch_op *op, bool incoming, ch_payment_status status, uint16_t epoch,
                   uint64_t version, size_t index, ch_err reason) {
-  if (op->kind != CH_OP_PAY) return CH_OK;
+  if (op->kind != CH_OP_PAY && op->kind != CH_OP_LOCK_ADD) return CH_OK;
   ch_effect *e = fx_add(fx, CH_FX_PAYMENT);
   if (!e) return CH_ERR_NO_MEMORY;
   e->u.payment.incoming = incoming;

@@ -40,20 +40,24 @@ void note_shown(step *s, uint64_t version) {
 }
 
 /* What was between the old L and this one is forgotten, so the content may have differed just below it. */
-void adopt_shown(step *s, const ch_full_state *f) {
+ch_err adopt_shown(step *s, const ch_full_state *f) {
   ch_channel *c = s->c;
   const content what = {f->net, f->locks_hash};
+  uint8_t in = ch_hash_is_zero(&what.locks_hash) ? 0 : IN_LATEST; /* the caller has seen that they are the same */
+  ch_err err = in ? CH_OK : locks_forgotten(s);
+  if (err) return err;
   queue_requeue_out(c);
-  memset(&c->out, 0, sizeof c->out);
-  set_latest(c, f->version, &what, &f->sig[c->me], &f->sig[them(c)]);
+  drop_out(c);
+  set_latest(c, f->version, &what, in, &f->sig[c->me], &f->sig[them(c)]);
   c->changed_at = f->version - 1;
   note_shown(s, f->version);
   c->link.wait_full = false;
   s->fx->durable = true;
-  if (f->version <= c->highest.version) return;
+  if (f->version <= c->highest.version) return CH_OK;
   ch_hash outcome;
   c->highest.version = f->version;
   latest_digest(c, &outcome, &c->highest.digest);
+  return CH_OK;
 }
 
 /* --- Out of it ------------------------------------------------------------------------------------- */
@@ -70,7 +74,7 @@ ch_err thaw(step *s) {
     if (err) return err;
   }
   c->n_out = c->n_queue = 0;
-  memset(&c->out, 0, sizeof c->out);
+  drop_out(c);
   memset(&c->resume, 0, sizeof c->resume);
   memset(c->instance, 0, sizeof c->instance); /* of two copies of the peer, either may have stayed */
   memset(c->freeze_reason, 0, sizeof c->freeze_reason);
@@ -147,7 +151,7 @@ ch_err adopt_resume(step *s, const ch_sig *peer_sig) {
   if (!chain_fresh(s->env)) return CH_ERR_STALE;
   err = thaw(s);
   if (err) return err;
-  set_latest(c, version, &what, &mine, peer_sig);
+  set_latest(c, version, &what, IN_LATEST, &mine, peer_sig);
   set_cause(s, "resumed with the peer's help");
   c->link.peer_frozen = false; /* of crossing resumes it took mine */
   c->link.synced = true;
@@ -180,9 +184,9 @@ static ch_err accept_resume(step *s, uint64_t version, const ch_sig *theirs) {
   if (c->frozen) err = thaw(s);
   if (!err) err = sign_content(s, version, &what, &mine);
   if (err) return err;
-  set_latest(c, version, &what, &mine, theirs);
+  set_latest(c, version, &what, IN_LATEST, &mine, theirs);
   queue_requeue_out(c);
-  memset(&c->out, 0, sizeof c->out);
+  drop_out(c);
   c->link.peer_frozen = false;
   c->link.synced = true;
   c->seal = true;

@@ -66,6 +66,12 @@ static ch_wait wait_dispute(const ch_channel *c, const ch_env *env, uint64_t *un
   return d->version < c->latest.version ? CH_WAIT_REFUTE_TX : CH_WAIT_WINDOW;
 }
 
+static ch_wait wait_locks(const ch_channel *c, uint64_t *until) {
+  for (size_t i = 0; i < c->n_locks; i++)
+    if (!*until || c->locks[i].op.valid_until < *until) *until = c->locks[i].op.valid_until;
+  return CH_WAIT_LOCKS;
+}
+
 static ch_wait waits_for(const ch_channel *c, const ch_env *env, uint64_t *until) {
   *until = 0;
   ch_phase p = phase_of(c);
@@ -82,6 +88,7 @@ static ch_wait waits_for(const ch_channel *c, const ch_env *env, uint64_t *until
   if (p == CH_PHASE_FUNDING) return CH_WAIT_DEPOSIT;
   if (p == CH_PHASE_OPEN && c->reserved.active && c->reserved.side == c->me) return wait_withdraw(c, until);
   if (p == CH_PHASE_OPEN) return wait_open(c);
+  if (p == CH_PHASE_SHUTDOWN && !ch_hash_is_zero(&c->latest.locks_hash)) return wait_locks(c, until);
   return wait_closing(c, until);
 }
 
@@ -102,7 +109,12 @@ static void balances(const ch_channel *c, ch_info *out) {
   out->reserved_mine = c->withdraw_wanted;
   if (c->reserved.active && c->reserved.side == c->me) out->reserved_mine = c->reserved.amount;
   if (c->reserved.active && c->reserved.side != c->me) out->reserved_peer = c->reserved.amount;
-  if (queue_pending(c, &out->pending) || ch_amount_add(&waits, out->pending, out->reserved_mine)) return;
+  const tally locks = locks_tally(c, IN_LATEST);
+  out->locked_mine.v = locks.locked[c->me];
+  out->locked_peer.v = locks.locked[them(c)];
+  if (queue_pending(c, &out->pending) || ch_amount_add(&waits, out->pending, out->reserved_mine) ||
+      ch_amount_add(&waits, waits, out->locked_mine))
+    return;
   if (!ch_amount_sub(&mine, out->balance_mine, waits)) out->spendable = mine;
 }
 
@@ -121,6 +133,10 @@ void ch_channel_info(const ch_channel *c, const ch_env *env, ch_info *out) {
   if (f->slots.epoch == c->epoch) out->withdrawals = f->slots.withdraw_seq;
   memcpy(out->deposit, c->deposit, sizeof out->deposit);
   out->opener_funds = c->opener_funds;
+  out->limits = c->limits;
+  out->locks = (uint32_t)c->n_locks;
+  for (size_t i = 0; i < c->n_locks; i++)
+    out->blind_locks += lock_is_hash(&c->locks[i]) && !c->locks[i].looked;
   out->revealed = c->revealed;
   balances(c, out);
   if (out->phase != CH_PHASE_OPEN || c->frozen || c->close_wanted) out->spendable = ch_amount_of(0);

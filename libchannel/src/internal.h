@@ -21,6 +21,7 @@
 #define ENDING_GRACE 300u
 #define DEFAULT_CHALLENGE_PERIOD 86400u
 #define INSTANCES_KEPT 4
+#define HASHES_KEPT 64
 /* Everything an honest party has signed lies within this distance of L (protocol.md, section 4). */
 #define SIGNED_DISTANCE 3
 
@@ -88,11 +89,44 @@ typedef struct resumption {
   ch_sig sig;
 } resumption;
 
-/* What operations do to a channel, one after the other, before anything is signed. */
+/* The first bytes of a hash; zero: none. */
+typedef struct beginning {
+  uint8_t b[8];
+} beginning;
+
+/* Which contents a pending lock is in. */
+enum { IN_LATEST = 1, IN_OUT = 2, IN_OLD = 4, IN_REPLAY = 8 };
+
+/* A conditional transfer that is pending in at least one content. The locks of a content are in their order here. */
+typedef struct pending {
+  ch_op op; /* the LOCK_ADD */
+  ch_hash id;
+  uint8_t payer;
+  uint8_t in;
+  uint64_t since; /* the version that brought it into L; 0: not in L */
+  uint8_t want;   /* what I want done with it as its payee, or a contract's payer: CH_OP_FULFIL, CH_OP_CANCEL, or 0 */
+  bool known;     /* the preimage is */
+  ch_hash preimage;
+  /* Not stored: the chain shows it again. */
+  bool looked;                /* the chain's word on its hash has come; nothing that depends on it is done before */
+  uint64_t at_head, at_final; /* the reveal's time in the two views; 0: not there */
+  uint64_t tried;             /* the head at which the peer last refused what I want */
+} pending;
+
+/* What the locks of a content add up to. */
+typedef struct tally {
+  ch_u128 locked[2]; /* by the side that pays */
+  uint32_t n, payload;
+  uint64_t gas;
+} tally;
+
+/* What operations do to a channel, one after the other, before anything is signed. Its locks are marked IN_REPLAY. */
 typedef struct replay {
   content what;
   bool shutdown;
   reservation reserved;
+  tally locks;
+  bool locks_changed; /* what.locks_hash is to be made anew */
 } replay;
 
 /* The connection: never stored, reset with every link. */
@@ -122,6 +156,7 @@ struct ch_channel {
   uint8_t me;
   ch_amount deposit[2]; /* agreed */
   bool opener_funds;    /* side 0 pays both */
+  ch_lock_limits limits;
   uint64_t created;
   ch_sig open_sig[2]; /* open statements; [peer] is zero until it came */
 
@@ -157,6 +192,10 @@ struct ch_channel {
   ch_hash instance[INSTANCES_KEPT]; /* the peer's, newest first; zero: none */
 
   link link;
+
+  pending *locks;
+  size_t n_locks;
+  beginning used[HASHES_KEPT]; /* the beginnings of hashes whose locks were resolved, newest first; 0: none */
 
   /* ops[0 .. n_out) are in `out`, then n_queue wait. */
   ch_op *ops;
@@ -204,7 +243,10 @@ ch_err queue_append(ch_channel *c, const ch_op *ops, size_t n);
 ch_err queue_shutdown(ch_channel *c);               /* unless it is there, or agreed already */
 ch_err queue_seal(ch_channel *c);                   /* if it is owed: in front, unless it is there */
 void queue_remove_out(ch_channel *c, size_t index); /* one of the outstanding's, index < n_out */
-void queue_requeue_out(ch_channel *c);              /* the outstanding's operations go back to the head of the queue */
+/* The outstanding's operations go back to the head of the queue, but for those that follow from what the pending locks
+ * are to become. */
+void queue_requeue_out(ch_channel *c);
+ch_err queue_prepend(ch_channel *c, const ch_op *op);
 ch_err queue_pending(const ch_channel *c, ch_amount *sum);
 /* CH_ERR_FUNDS if my balance does not cover all that waits. */
 ch_err queue_covered(const ch_channel *c);
@@ -215,9 +257,11 @@ bool content_same(const content *a, const content *b);
 void content_outcome(const ch_channel *c, uint64_t version, const content *what, ch_outcome *out);
 void content_digest(const ch_channel *c, uint64_t version, const content *what, ch_hash *outcome_hash, ch_hash *digest);
 void latest_digest(const ch_channel *c, ch_hash *outcome_hash, ch_hash *digest);
-/* Balances under `net` with confirmed contributions, less what is reserved; CH_ERR_FUNDS if one is negative. */
-ch_err content_valid(const ch_channel *c, ch_net net, const reservation *reserved);
+/* Balances with confirmed contributions, less what is locked and reserved; CH_ERR_FUNDS if one is negative. */
+ch_err content_valid(const ch_channel *c, const replay *r);
+replay replay_of_latest(const ch_channel *c);
 bool content_known(const ch_channel *c, uint64_t version, content *what); /* 0, L, outstanding or superseded */
+uint8_t content_locks(const ch_channel *c, uint64_t version);             /* of a known one: IN_LATEST, ... */
 bool chain_fresh(const ch_env *env);
 bool may_sign_state(const ch_channel *c);
 ch_err sign_content(step *s, uint64_t version, const content *what, ch_sig *sig);
@@ -227,7 +271,7 @@ ch_err verify_peer(step *s, uint64_t version, const content *what, const ch_sig 
 /* freeze.c: lost memory */
 ch_err freeze(step *s, const char *reason);
 void note_shown(step *s, uint64_t version);                  /* a signature of mine that I do not remember */
-void adopt_shown(step *s, const ch_full_state *f);           /* both signatures are good */
+ch_err adopt_shown(step *s, const ch_full_state *f);         /* both signatures are good */
 bool freeze_is_over(const ch_channel *c, const ch_env *env); /* nothing forgotten is valid any more */
 ch_err thaw(step *s);                                        /* the freeze is over */
 ch_err on_resume_command(step *s);
@@ -237,13 +281,51 @@ ch_err pursue_resume(step *s);
 
 /* update.c */
 ch_err on_update(step *s, const ch_msg *m);
-void set_latest(ch_channel *c, uint64_t version, const content *what, const ch_sig *mine, const ch_sig *theirs);
+/* With the locks marked `in`. */
+void set_latest(ch_channel *c, uint64_t version, const content *what, uint8_t in, const ch_sig *mine,
+                const ch_sig *theirs);
+void drop_out(ch_channel *c); /* nothing of mine is outstanding any more */
 void say_accept(step *s, uint64_t version, const ch_sig *sig);
 /* My outstanding is co-signed now. Left as it is (CH_OK) while that could not be enforced or is not decided. */
 ch_err adopt(step *s, const ch_sig *peer_sig);
 ch_err propose(step *s);
 void resend_outstanding(step *s);
 ch_err op_failed(step *s, const ch_op *op, size_t index, ch_err reason);
+
+/* pending.c: the pending locks of the contents */
+pending *lock_find(const ch_channel *c, const ch_hash *id, uint8_t in);
+bool lock_is_hash(const pending *p);
+ch_hash lock_hash(const pending *p); /* of a hash lock */
+tally locks_tally(const ch_channel *c, uint8_t in);
+void locks_mark(ch_channel *c, uint8_t to,
+                uint8_t from); /* the content `to` has exactly the locks of `from` (0: none) */
+ch_err locks_append(ch_channel *c, const pending *p);
+void locks_sweep(ch_channel *c); /* forgets those that no content has */
+/* The encoded locks of a content, CH_LOCKS_BYTES_MAX at most; and their hash. */
+size_t locks_encode(const ch_channel *c, uint8_t in, uint8_t *out);
+void locks_hash(const ch_channel *c, uint8_t in, ch_hash *out);
+/* What an operation of `side` on locks does to the replay: CH_ERR_VIOLATION if it cannot be done at all, and in *why
+ * whether it may not be signed now. */
+ch_err lock_replay(step *s, replay *r, uint8_t side, const ch_op *op, ch_err *why);
+/* It is in L now: the payment it was for changes. Before the marks of the contents change. */
+ch_err lock_settled(step *s, uint8_t side, const ch_op *op, uint64_t version, size_t index);
+void lock_undo(ch_channel *c, uint8_t side, const ch_op *op); /* in the replay */
+ch_err locks_forgotten(step *s);                              /* L's are resolved, how is not known */
+ch_err lock_over(step *s, const pending *p, bool paid, uint64_t version, size_t index, ch_err reason);
+
+/* conditional.c: what is wanted of pending locks, in time */
+ch_err on_fulfil_command(step *s, const ch_hash *lock, const ch_hash *preimage);
+ch_err on_cancel_command(step *s, const ch_hash *lock);
+ch_err new_locks_fit(step *s, const ch_op *ops, size_t n);
+ch_err on_reveal(step *s, const ch_reveal *reveal);
+bool lock_revealed(const pending *p);               /* at the head, in time */
+bool lock_expired(const step *s, const pending *p); /* for good: nothing can be revealed in time any more, nor was */
+ch_err queue_lock_wishes(step *s);
+void lock_wish_refused(step *s, const ch_op *op);
+ch_err want_reveal(step *s);
+bool locks_decided(const step *s, uint8_t in); /* a settlement with these locks would go through */
+ch_err account_locks(step *s, uint64_t executed);
+bool locks_looked(const ch_channel *c); /* the chain's word on all hashes has come */
 
 /* reestablish.c */
 ch_err on_link_up(step *s);
@@ -286,6 +368,11 @@ ch_err on_challenge_command(step *s, bool risk_bond);
 ch_err on_view(step *s, const ch_chain_view *view);
 void note_deposits(ch_channel *c); /* the channel is open once a deposit counts */
 ch_err pursue_chain(step *s);
+
+/* It ends a pending lock, and follows from what is wanted of that: it is never queued. */
+static inline bool op_resolves(const ch_op *op) {
+  return op->kind == CH_OP_FULFIL || op->kind == CH_OP_CANCEL || op->kind == CH_OP_EXPIRE;
+}
 
 static inline uint8_t them(const ch_channel *c) {
   return (uint8_t)(1 - c->me);

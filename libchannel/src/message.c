@@ -13,6 +13,7 @@
 #define MIN_OP_BYTES 4      /* tag, length, kind, empty body */
 #define MAX_FIXED_BYTES 512 /* of a message's body without its operations */
 #define TIME_BITS 40
+#define OP_BYTES_MAX (ch_wire_Op_size + 3) /* a Proposal's field `op`: tag, length, Op */
 
 /* Copies between two arrays that must be of one size. */
 #define COPY(to, from)                                                                                                 \
@@ -70,12 +71,23 @@ static bool withdrawal_ok(uint16_t seq, ch_amount amount, uint64_t valid_until) 
   return seq < CH_SEQ_LAST && amount_ok(amount) && valid_until >> TIME_BITS == 0;
 }
 
+/* A payload only for what is asked; nothing may be asked of nobody. */
+static bool lock_ok(const ch_op *op) {
+  if (op->u.add.payload_len > CH_OP_PAYLOAD_MAX || !amount_ok(op->amount)) return false;
+  const ch_lock lock = ch_op_lock(op, 0);
+  return ch_payment_id_ok(op->id, op->id_len) && ch_lock_check(&lock) == CH_OK;
+}
+
 static bool op_ok(const ch_op *op) {
   switch ((ch_op_kind)op->kind) {
   case CH_OP_NOOP:
   case CH_OP_SHUTDOWN: return true;
   case CH_OP_PAY: return amount_ok(op->amount) && ch_payment_id_ok(op->id, op->id_len);
   case CH_OP_RESERVE: return withdrawal_ok(op->seq, op->amount, op->valid_until);
+  case CH_OP_LOCK_ADD: return lock_ok(op);
+  case CH_OP_FULFIL:
+  case CH_OP_CANCEL:
+  case CH_OP_EXPIRE: return op->kind == CH_OP_FULFIL || !op->u.resolve.has_preimage;
   }
   return false;
 }
@@ -93,9 +105,14 @@ static bool update_ok(const ch_msg *m) {
   return true;
 }
 
+static bool limits_ok(const ch_lock_limits *l) {
+  return l->count <= CH_LOCKS_MAX && l->payload <= CH_LOCK_LIMIT_PAYLOAD;
+}
+
 static bool content_ok(const ch_msg *m) {
   switch (m->type) {
-  case CH_MSG_OPEN_REQUEST: return m->epoch == 0 && m->u.open_request.bond.v >> CH_BOND_BITS == 0;
+  case CH_MSG_OPEN_REQUEST:
+    return m->epoch == 0 && m->u.open_request.bond.v >> CH_BOND_BITS == 0 && limits_ok(&m->u.open_request.locks);
   case CH_MSG_OPEN_ACCEPT:
   case CH_MSG_OPEN_CONFIRM: return m->epoch == 0;
   case CH_MSG_REESTABLISH: return m->u.reestablish.version > 0 || ch_hash_is_zero(&m->u.reestablish.digest);
@@ -172,25 +189,65 @@ static uint8_t *put_op_number(uint8_t *p, uint8_t field, uint64_t v) {
   return p;
 }
 
-/* Writes a Proposal's field `op`. By hand, as reading: nanopb would go through every operation several times to learn
- * the sizes of what is nested. All lengths in it are below 128, one byte. */
-static size_t op_bytes(uint8_t out[ch_wire_Op_size + 2], uint8_t field, const ch_op *op) {
-  uint8_t *p = out + 4;
-  if (op->kind == CH_OP_PAY) {
-    *p++ = LEN_TAG(ch_wire_Pay_id_tag);
-    *p++ = op->id_len;
-    p = (uint8_t *)memcpy(p, op->id, op->id_len) + op->id_len;
-    p = put_op_amount(p, ch_wire_Pay_amount_tag, op->amount);
-  } else if (op->kind == CH_OP_RESERVE) {
+static uint8_t *put_op_bytes(uint8_t *p, uint8_t field, const void *bytes, size_t n) {
+  *p++ = LEN_TAG(field);
+  *p++ = (uint8_t)n;
+  return (uint8_t *)memcpy(p, bytes, n) + n;
+}
+
+static uint8_t *put_lock_add(uint8_t *p, const ch_op *op) {
+  p = put_op_bytes(p, ch_wire_LockAdd_id_tag, op->id, op->id_len);
+  p = put_op_amount(p, ch_wire_LockAdd_amount_tag, op->amount);
+  p = put_op_number(p, ch_wire_LockAdd_expiry_tag, op->valid_until);
+  p = put_op_bytes(p, ch_wire_LockAdd_condition_tag, op->u.add.condition.b, sizeof op->u.add.condition.b);
+  p = put_op_number(p, ch_wire_LockAdd_gas_tag, op->u.add.gas);
+  return put_op_bytes(p, ch_wire_LockAdd_payload_tag, op->u.add.payload, op->u.add.payload_len);
+}
+
+static uint8_t *put_op(uint8_t *p, const ch_op *op) {
+  switch ((ch_op_kind)op->kind) {
+  case CH_OP_NOOP:
+  case CH_OP_SHUTDOWN: return p;
+  case CH_OP_PAY:
+    p = put_op_bytes(p, ch_wire_Pay_id_tag, op->id, op->id_len);
+    return put_op_amount(p, ch_wire_Pay_amount_tag, op->amount);
+  case CH_OP_RESERVE:
     p = put_op_amount(p, ch_wire_Reserve_amount_tag, op->amount);
     p = put_op_number(p, ch_wire_Reserve_seq_tag, op->seq);
-    p = put_op_number(p, ch_wire_Reserve_valid_until_tag, op->valid_until);
+    return put_op_number(p, ch_wire_Reserve_valid_until_tag, op->valid_until);
+  case CH_OP_LOCK_ADD: return put_lock_add(p, op);
+  case CH_OP_FULFIL:
+    p = put_op_bytes(p, ch_wire_Fulfil_lock_tag, op->u.resolve.lock.b, sizeof op->u.resolve.lock.b);
+    return put_op_bytes(p, ch_wire_Fulfil_preimage_tag, op->u.resolve.preimage.b,
+                        op->u.resolve.has_preimage ? sizeof op->u.resolve.preimage.b : 0);
+  case CH_OP_CANCEL:
+  case CH_OP_EXPIRE: return put_op_bytes(p, ch_wire_Cancel_lock_tag, op->u.resolve.lock.b, sizeof(ch_hash));
   }
+  return p;
+}
+
+_Static_assert(ch_wire_Cancel_lock_tag == ch_wire_Expire_lock_tag, "one encoding for both");
+
+/* A length below 2^14 as a varint of least bytes. */
+static uint8_t *put_length(uint8_t *p, size_t n) {
+  if (n > 0x7f) *p++ = (uint8_t)(n | 0x80);
+  *p++ = (uint8_t)(n > 0x7f ? n >> 7 : n);
+  return p;
+}
+
+/* Writes a Proposal's field `op`. By hand, as reading: nanopb would go through every operation several times to learn
+ * the sizes of what is nested. The operation is written where it comes to lie if all lengths are below 128, which they
+ * are but for locks with long ids and payloads. */
+static size_t op_bytes(uint8_t out[OP_BYTES_MAX], uint8_t field, const ch_op *op) {
+  uint8_t *at = out + 4;
+  size_t len = (size_t)(put_op(at, op) - at);
+  size_t head = len > 0x7f ? 3 : 2; /* of Op's one field */
+  if (len + head > 0x7f) memmove(out + 3 + head, at, len);
   out[0] = LEN_TAG(field);
-  out[1] = (uint8_t)(p - out - 2);
-  out[2] = LEN_TAG(op->kind);
-  out[3] = (uint8_t)(p - out - 4);
-  return (size_t)(p - out);
+  uint8_t *p = put_length(out + 1, head + len);
+  *p++ = LEN_TAG(op->kind);
+  p = put_length(p, len);
+  return (size_t)(p - out) + len;
 }
 
 static bool get_reserve(ch_op *op, const uint8_t *in, size_t len) {
@@ -202,13 +259,47 @@ static bool get_reserve(ch_op *op, const uint8_t *in, size_t len) {
   return GET_AMOUNT(op->amount, w.amount);
 }
 
-/* Reads what op_bytes wrote behind its first two bytes. Tags are left to the comparison in is_canonical. */
+static bool get_lock_add(ch_op *op, const uint8_t *in, size_t len) {
+  ch_wire_LockAdd w = ch_wire_LockAdd_init_zero;
+  pb_istream_t stream = pb_istream_from_buffer(in, len);
+  if (!pb_decode(&stream, ch_wire_LockAdd_fields, &w)) return false;
+  op->id_len = (uint8_t)w.id.size;
+  memcpy(op->id, w.id.bytes, w.id.size);
+  op->valid_until = w.expiry;
+  COPY(op->u.add.condition.b, w.condition);
+  op->u.add.gas = w.gas;
+  op->u.add.payload_len = (uint8_t)w.payload.size;
+  memcpy(op->u.add.payload, w.payload.bytes, w.payload.size);
+  return GET_AMOUNT(op->amount, w.amount);
+}
+
+/* FULFIL, and the two that are shorter. */
+static bool get_resolve(ch_op *op, const uint8_t *in, size_t len) {
+  ch_wire_Fulfil w = ch_wire_Fulfil_init_zero;
+  ch_wire_Cancel c = ch_wire_Cancel_init_zero;
+  bool fulfil = op->kind == CH_OP_FULFIL;
+  pb_istream_t stream = pb_istream_from_buffer(in, len);
+  if (!(fulfil ? pb_decode(&stream, ch_wire_Fulfil_fields, &w) : pb_decode(&stream, ch_wire_Cancel_fields, &c)))
+    return false;
+  memcpy(op->u.resolve.lock.b, fulfil ? w.lock : c.lock, sizeof op->u.resolve.lock.b);
+  if (w.preimage.size == 0) return true;
+  op->u.resolve.has_preimage = true;
+  COPY(op->u.resolve.preimage.b, w.preimage.bytes);
+  return w.preimage.size == sizeof op->u.resolve.preimage.b;
+}
+
+/* Reads what op_bytes wrote behind its tag and length. Tags are left to the comparison in is_canonical. */
 static bool op_from_bytes(ch_op *op, const uint8_t *in, size_t len) {
-  if (len < 2 || in[1] != len - 2) return false;
+  if (len < 2) return false;
   *op = (ch_op){.kind = in[0] >> 3};
-  in += 2;
-  len -= 2;
+  size_t rest = in[1], head = 2;
+  if (rest > 0x7f && len > 2) rest = (rest & 0x7f) | (size_t)in[head++] << 7;
+  if (rest != len - head) return false;
+  in += head;
+  len -= head;
   if (op->kind == CH_OP_RESERVE) return get_reserve(op, in, len);
+  if (op->kind == CH_OP_LOCK_ADD) return get_lock_add(op, in, len);
+  if (op->kind == CH_OP_FULFIL || op->kind == CH_OP_CANCEL || op->kind == CH_OP_EXPIRE) return get_resolve(op, in, len);
   if (op->kind != CH_OP_PAY) return len == 0;
   if (len < 2 || in[1] > CH_PAYMENT_ID_MAX || in[1] > len - 2) return false;
   op->id_len = in[1];
@@ -234,7 +325,7 @@ static bool decode_op(pb_istream_t *stream, const pb_field_t *field, void **arg)
 static bool encode_ops(pb_ostream_t *stream, const pb_field_t *field, void *const *arg) {
   const ch_msg *m = *arg;
   for (size_t i = 0; i < m->u.update.n_ops; i++) {
-    uint8_t bytes[ch_wire_Op_size + 2];
+    uint8_t bytes[OP_BYTES_MAX];
     if (!pb_write(stream, bytes, op_bytes(bytes, (uint8_t)field->tag, &m->u.update.ops[i]))) return false;
   }
   return true;
@@ -251,6 +342,12 @@ static bool put_open_request(ch_wire_OpenRequest *w, const ch_msg *m) {
   COPY(w->asset, m->u.open_request.asset.b);
   w->challenge_period = m->u.open_request.challenge_period;
   w->opener_funds = m->u.open_request.opener_funds;
+  const ch_lock_limits *l = &m->u.open_request.locks;
+  w->lock_count = l->count;
+  w->lock_payload = l->payload;
+  w->lock_gas = l->gas;
+  w->lock_longest = l->longest;
+  if (!PUT_AMOUNT(w->lock_dust, l->dust) || !PUT_AMOUNT(w->lock_in_flight, l->in_flight)) return false;
   return PUT_AMOUNT(w->bond, m->u.open_request.bond) && PUT_AMOUNT(w->deposit_0, m->u.open_request.deposit[0]) &&
          PUT_AMOUNT(w->deposit_1, m->u.open_request.deposit[1]);
 }
@@ -392,6 +489,12 @@ static bool get_open_request(ch_msg *m, const ch_wire_OpenRequest *w) {
   COPY(m->u.open_request.asset.b, w->asset);
   m->u.open_request.challenge_period = w->challenge_period;
   m->u.open_request.opener_funds = w->opener_funds;
+  ch_lock_limits *l = &m->u.open_request.locks;
+  l->count = w->lock_count;
+  l->payload = w->lock_payload;
+  l->gas = w->lock_gas;
+  l->longest = w->lock_longest;
+  if (!GET_AMOUNT(l->dust, w->lock_dust) || !GET_AMOUNT(l->in_flight, w->lock_in_flight)) return false;
   return GET_AMOUNT(m->u.open_request.bond, w->bond) && GET_AMOUNT(m->u.open_request.deposit[0], w->deposit_0) &&
          GET_AMOUNT(m->u.open_request.deposit[1], w->deposit_1);
 }
@@ -533,7 +636,7 @@ static bool write_body(pb_ostream_t *stream, const ch_msg *msg) {
 ch_err ch_msg_encode(const ch_msg *msg, uint8_t **out, size_t *out_len) {
   if (!content_ok(msg)) return CH_ERR_ARGUMENT;
   size_t n_ops = msg->type == CH_MSG_UPDATE ? msg->u.update.n_ops : 0;
-  size_t room = MAX_FIXED_BYTES + n_ops * (ch_wire_Op_size + 2);
+  size_t room = MAX_FIXED_BYTES + n_ops * OP_BYTES_MAX;
   uint8_t *bytes = malloc(TYPE_BYTES + room);
   if (bytes == NULL) return CH_ERR_NO_MEMORY;
   pb_ostream_t stream = pb_ostream_from_buffer(bytes + TYPE_BYTES, room);
@@ -609,6 +712,33 @@ ch_err ch_msg_decode(ch_msg *out, bool *known, const uint8_t *in, size_t len) {
 void ch_msg_clear(ch_msg *msg) {
   if (msg->type == CH_MSG_UPDATE) free(msg->u.update.ops);
   *msg = (ch_msg){0};
+}
+
+ch_op ch_op_hash_lock(const char *id, ch_amount amount, const ch_hash *hash, uint64_t expiry) {
+  ch_op op = ch_op_pay(id, amount);
+  op.kind = CH_OP_LOCK_ADD;
+  op.valid_until = expiry;
+  op.u.add.payload_len = sizeof hash->b;
+  memcpy(op.u.add.payload, hash->b, sizeof hash->b);
+  return op;
+}
+
+ch_lock ch_op_lock(const ch_op *op, uint8_t payer) {
+  return (ch_lock){.amount = op->amount,
+                   .payer = payer,
+                   .expiry = op->valid_until,
+                   .condition = op->u.add.condition,
+                   .gas = op->u.add.gas,
+                   .payload_len = op->u.add.payload_len,
+                   .payload = op->u.add.payload};
+}
+
+void ch_op_lock_id(ch_hash *out, const ch_op *op, uint8_t payer) {
+  uint8_t bytes[CH_LOCK_HEAD + CH_OP_PAYLOAD_MAX];
+  size_t len = 0;
+  const ch_lock lock = ch_op_lock(op, payer);
+  if (ch_lock_encode(bytes, sizeof bytes, &len, &lock)) len = 0; /* no lock: no name that another has */
+  ch_keccak256(out, bytes, len);
 }
 
 ch_op ch_op_pay(const char *id, ch_amount amount) {

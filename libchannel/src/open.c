@@ -63,12 +63,15 @@ static bool terms_ok(const ch_addr *payout, uint32_t challenge_period, ch_amount
 
 ch_terms ch_terms_default(const ch_chain *chain, const ch_pubkey *peer, const ch_addr *payout, ch_amount deposit_mine,
                           ch_amount deposit_peer) {
-  return (ch_terms){.chain = *chain,
-                    .peer = *peer,
-                    .payout = *payout,
-                    .challenge_period = DEFAULT_CHALLENGE_PERIOD,
-                    .deposit_mine = deposit_mine,
-                    .deposit_peer = deposit_peer};
+  return (ch_terms){
+      .chain = *chain,
+      .peer = *peer,
+      .payout = *payout,
+      .challenge_period = DEFAULT_CHALLENGE_PERIOD,
+      .deposit_mine = deposit_mine,
+      .deposit_peer = deposit_peer,
+      .locks = {
+          .count = 32, .payload = 2048, .gas = 1000000, .longest = 259200, .dust = {1}, .in_flight = {CH_MONEY_MAX}}};
 }
 
 ch_err ch_open_request(const ch_opening *o, const ch_signer *signer, ch_effects *fx) {
@@ -83,6 +86,7 @@ ch_err ch_open_request(const ch_opening *o, const ch_signer *signer, ch_effects 
   m.u.open_request.deposit[0] = t->deposit_mine;
   m.u.open_request.deposit[1] = t->deposit_peer;
   m.u.open_request.opener_funds = t->opener_funds;
+  m.u.open_request.locks = t->locks;
   ch_err err = signer->channel_key(signer->ctx, &m.u.open_request.signer, &o->nonce);
   return err ? err : fx_send(fx, &m);
 }
@@ -104,6 +108,7 @@ static ch_err answer(ch_channel *c, ch_effects *fx, const ch_msg *r, const ch_ad
   c->deposit[0] = r->u.open_request.deposit[0];
   c->deposit[1] = r->u.open_request.deposit[1];
   c->opener_funds = r->u.open_request.opener_funds;
+  c->limits = r->u.open_request.locks;
   err = derive_secrets(c, signer);
   if (!err) err = sign_statement(c, signer);
   if (err) return err;
@@ -162,6 +167,7 @@ static ch_err finish(ch_channel *c, const ch_opening *o, const ch_msg *m, const 
   c->deposit[0] = t->deposit_mine;
   c->deposit[1] = t->deposit_peer;
   c->opener_funds = t->opener_funds;
+  c->limits = t->locks;
   err = derive_secrets(c, signer);
   if (err) return err == CH_ERR_TERMS ? CH_ERR_VIOLATION : err;
   c->open_sig[1] = m->u.open_accept.statement;

@@ -49,6 +49,18 @@ static bool phase_reopened(ch_phase p) {
   return p == CH_PHASE_OPEN || p == CH_PHASE_DISPUTED || p == CH_PHASE_ENDING;
 }
 
+/* The locks are marked with contents that exist, and a content's hash says whether it has any. */
+static bool locks_consistent(const ch_channel *c) {
+  uint8_t in = 0;
+  if (c->accounted) return c->n_locks == 0;
+  for (size_t i = 0; i < c->n_locks; i++)
+    in |= c->locks[i].in;
+  if (in & IN_REPLAY) return false;
+  if (!(in & IN_LATEST) != ch_hash_is_zero(&c->latest.locks_hash)) return false;
+  return !(in & IN_OUT) == ch_hash_is_zero(&c->out.what.locks_hash) &&
+         !(in & IN_OLD) == ch_hash_is_zero(&c->old.what.locks_hash);
+}
+
 /* What must hold within one channel. */
 static ch_err consistent(const ch_channel *c) {
   uint64_t base = c->latest.version;
@@ -62,7 +74,7 @@ static ch_err consistent(const ch_channel *c) {
   }
   if ((c->n_out != 0) != (c->out.kind == OUT_PROPOSAL)) return CH_ERR_BUG;
   if (c->old.version && c->old.version <= base) return CH_ERR_BUG;
-  return CH_OK;
+  return locks_consistent(c) ? CH_OK : CH_ERR_BUG;
 }
 
 /* What must hold between two channels that follow each other. A breach is our bug: the step is refused. */

@@ -42,14 +42,24 @@ void queue_remove_out(ch_channel *c, size_t index) {
 }
 
 void queue_requeue_out(ch_channel *c) {
+  for (size_t i = c->n_out; i-- > 0;)
+    if (op_resolves(&c->ops[i])) queue_remove_out(c, i);
   c->n_queue += c->n_out;
   c->n_out = 0;
+}
+
+ch_err queue_prepend(ch_channel *c, const ch_op *op) {
+  ch_err err = queue_append(c, op, 1);
+  if (err) return err;
+  memmove(c->ops + c->n_out + 1, c->ops + c->n_out, (c->n_queue - 1) * sizeof *c->ops);
+  c->ops[c->n_out] = *op;
+  return CH_OK;
 }
 
 ch_err queue_pending(const ch_channel *c, ch_amount *sum) {
   *sum = ch_amount_of(0);
   for (size_t i = 0; i < c->n_out + c->n_queue; i++) {
-    if (c->ops[i].kind != CH_OP_PAY) continue;
+    if (c->ops[i].kind != CH_OP_PAY && c->ops[i].kind != CH_OP_LOCK_ADD) continue;
     ch_err err = ch_amount_add(sum, *sum, c->ops[i].amount);
     if (err) return err;
   }
@@ -58,10 +68,11 @@ ch_err queue_pending(const ch_channel *c, ch_amount *sum) {
 
 ch_err queue_covered(const ch_channel *c) {
   ch_amount waits;
-  ch_net after;
+  replay r = replay_of_latest(c);
+  ch_net *after = &r.what.net;
   ch_err err = queue_pending(c, &waits);
   if (!err && !c->reserved.active) err = ch_amount_add(&waits, waits, c->withdraw_wanted);
-  if (!err) err = c->me == 0 ? ch_net_add(&after, c->latest.net, waits) : ch_net_sub(&after, c->latest.net, waits);
-  if (!err) err = content_valid(c, after, &c->reserved);
+  if (!err) err = c->me == 0 ? ch_net_add(after, *after, waits) : ch_net_sub(after, *after, waits);
+  if (!err) err = content_valid(c, &r);
   return err == CH_ERR_OVERFLOW ? CH_ERR_FUNDS : err;
 }

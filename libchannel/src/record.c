@@ -8,7 +8,7 @@
 #include "fields.h"
 #include "record.pb.h"
 
-#define RECORD_FORMAT 3
+#define RECORD_FORMAT 4
 #define RECORD_MAX (1u << 20)
 
 /* Behind the protobuf message stands its SipHash, so that a damaged record never comes to life as another past. */
@@ -46,6 +46,13 @@ static bool get_amount(ch_amount *out, const uint8_t in[16]) {
   memcpy(word + 16, in, 16);
   return ch_amount_from_word(out, word) == CH_OK;
 }
+
+#define put_optional_hash(field, hash) ((field)->size = 32, memcpy((field)->bytes, (hash)->b, 32))
+
+/* No bytes: there is none. */
+#define get_optional_hash(has, hash, field)                                                                            \
+  (*(has) = (field)->size == 32, memcpy((hash)->b, (field)->bytes, *(has) ? 32 : 0),                                   \
+   (field)->size == 32 || (field)->size == 0)
 
 /* --- The chain's view ---------------------------------------------------------------------------- */
 
@@ -337,16 +344,57 @@ static size_t n_enforceable(const ch_channel *c) {
 
 FIELDS_OF(RecOp)
 
+static void lock_op_to_record(RecOp *r, const ch_op *op) {
+  if (op->kind == CH_OP_LOCK_ADD) {
+    r->condition.size = sizeof op->u.add.condition.b;
+    memcpy(r->condition.bytes, op->u.add.condition.b, sizeof op->u.add.condition.b);
+    r->gas = op->u.add.gas;
+    r->payload.size = op->u.add.payload_len;
+    memcpy(r->payload.bytes, op->u.add.payload, op->u.add.payload_len);
+  }
+  if (!op_resolves(op)) return;
+  r->lock.size = sizeof op->u.resolve.lock.b;
+  memcpy(r->lock.bytes, op->u.resolve.lock.b, sizeof op->u.resolve.lock.b);
+  if (op->u.resolve.has_preimage) put_optional_hash(&r->preimage, &op->u.resolve.preimage);
+}
+
+static void op_to_record(RecOp *r, const ch_op *op) {
+  r->kind = op->kind;
+  r->version = op->version;
+  r->id.size = op->id_len;
+  memcpy(r->id.bytes, op->id, op->id_len);
+  put_amount(r->amount, op->amount);
+  r->seq = op->seq;
+  r->valid_until = op->valid_until;
+  lock_op_to_record(r, op);
+}
+
+static bool op_from_record(ch_op *op, const RecOp *r) {
+  *op = (ch_op){.kind = (uint8_t)r->kind, .id_len = (uint8_t)r->id.size};
+  memcpy(op->id, r->id.bytes, r->id.size);
+  op->seq = (uint16_t)r->seq;
+  op->valid_until = r->valid_until;
+  op->version = r->version;
+  if (!get_amount(&op->amount, r->amount)) return false;
+  if (op->kind == CH_OP_LOCK_ADD) {
+    if (r->condition.size != sizeof op->u.add.condition.b) return false;
+    memcpy(op->u.add.condition.b, r->condition.bytes, r->condition.size);
+    op->u.add.gas = r->gas;
+    op->u.add.payload_len = (uint8_t)r->payload.size;
+    memcpy(op->u.add.payload, r->payload.bytes, r->payload.size);
+  }
+  if (!op_resolves(op)) return true;
+  if (r->lock.size != sizeof op->u.resolve.lock.b) return false;
+  memcpy(op->u.resolve.lock.b, r->lock.bytes, r->lock.size);
+  return get_optional_hash(&op->u.resolve.has_preimage, &op->u.resolve.preimage, &r->preimage);
+}
+
 static void put_ops(fields_out *o, uint32_t tag, const Record *r) {
   const ch_channel *c = (const ch_channel *)r->ops.arg;
   size_t n = n_enforceable(c);
   for (size_t i = 0; i < n; i++) {
-    RecOp op = {.kind = c->ops[i].kind, .version = c->ops[i].version};
-    op.id.size = c->ops[i].id_len;
-    memcpy(op.id.bytes, c->ops[i].id, c->ops[i].id_len);
-    put_amount(op.amount, c->ops[i].amount);
-    op.seq = c->ops[i].seq;
-    op.valid_until = c->ops[i].valid_until;
+    RecOp op = RecOp_init_zero;
+    op_to_record(&op, &c->ops[i]);
     uint8_t *body = put_begin(o, tag);
     put_RecOp(o, &op);
     put_end(o, body);
@@ -359,14 +407,71 @@ static bool decode_op(pb_istream_t *stream, const pb_field_t *field, void **arg)
   RecOp r = RecOp_init_zero;
   ch_op op = {0};
   if (c->n_queue >= CH_MAX_OPS || !pb_decode(stream, RecOp_fields, &r)) return false;
-  op.kind = (uint8_t)r.kind;
-  op.id_len = (uint8_t)r.id.size;
-  memcpy(op.id, r.id.bytes, r.id.size);
-  op.seq = (uint16_t)r.seq;
-  op.valid_until = r.valid_until;
-  if (!get_amount(&op.amount, r.amount) || queue_append(c, &op, 1)) return false;
+  if (!op_from_record(&op, &r) || queue_append(c, &op, 1)) return false;
   c->ops[c->n_queue - 1].version = r.version;
   return true;
+}
+
+/* --- Pending conditional transfers ------------------------------------------------------------------ */
+
+FIELDS_OF(RecLimits)
+FIELDS_OF(RecLock)
+
+static void put_limits(Record *r, const ch_lock_limits *l) {
+  r->has_limits = l->count > 0;
+  r->limits.count = l->count;
+  r->limits.payload = l->payload;
+  r->limits.gas = l->gas;
+  r->limits.longest = l->longest;
+  put_amount(r->limits.dust, l->dust);
+  put_amount(r->limits.in_flight, l->in_flight);
+}
+
+static bool get_limits(ch_lock_limits *l, const Record *r) {
+  if (!r->has_limits) return true;
+  l->count = r->limits.count;
+  l->payload = r->limits.payload;
+  l->gas = r->limits.gas;
+  l->longest = r->limits.longest;
+  return get_amount(&l->dust, r->limits.dust) && get_amount(&l->in_flight, r->limits.in_flight);
+}
+
+static void put_locks(fields_out *o, uint32_t tag, const Record *r) {
+  const ch_channel *c = (const ch_channel *)r->locks.arg;
+  for (size_t i = 0; i < c->n_locks; i++) {
+    const pending *p = &c->locks[i];
+    RecLock lock = {.has_op = true, .payer = p->payer, .in = p->in, .since = p->since, .want = p->want};
+    op_to_record(&lock.op, &p->op);
+    if (p->known) put_optional_hash(&lock.preimage, &p->preimage);
+    uint8_t *body = put_begin(o, tag);
+    put_RecLock(o, &lock);
+    put_end(o, body);
+  }
+}
+
+static bool decode_lock(pb_istream_t *stream, const pb_field_t *field, void **arg) {
+  (void)field;
+  ch_channel *c = (ch_channel *)*arg;
+  RecLock r = RecLock_init_zero;
+  pending p = {.in = 0};
+  if (c->n_locks >= 2 * CH_LOCKS_MAX || !pb_decode(stream, RecLock_fields, &r) || !r.has_op) return false;
+  if (!op_from_record(&p.op, &r.op) || p.op.kind != CH_OP_LOCK_ADD || r.payer > 1 || r.in >= IN_REPLAY) return false;
+  p.payer = (uint8_t)r.payer;
+  p.in = (uint8_t)r.in;
+  p.since = r.since;
+  p.want = (uint8_t)r.want;
+  ch_op_lock_id(&p.id, &p.op, p.payer);
+  return get_optional_hash(&p.known, &p.preimage, &r.preimage) && locks_append(c, &p) == CH_OK;
+}
+
+/* The hashes in the contents follow from the locks. */
+static bool get_locks(ch_channel *c, const Record *r) {
+  locks_hash(c, IN_LATEST, &c->latest.locks_hash);
+  locks_hash(c, IN_OUT, &c->out.what.locks_hash);
+  locks_hash(c, IN_OLD, &c->old.what.locks_hash);
+  for (size_t i = 0; i < r->used_count; i++)
+    GET(c->used[i], r->used[i]);
+  return get_limits(&c->limits, r);
 }
 
 /* --- The whole ---------------------------------------------------------------------------------------- */
@@ -383,7 +488,7 @@ FIELDS_OF(Record)
 
 /* More than a record without operations can take, then these. */
 static size_t room_for(const ch_channel *c) {
-  return 2 * sizeof(Record) + n_enforceable(c) * (RecOp_size + 4) + SUM_BYTES;
+  return 2 * sizeof(Record) + n_enforceable(c) * (RecOp_size + 4) + c->n_locks * (RecLock_size + 4) + SUM_BYTES;
 }
 
 static ch_err write_record(const Record *r, size_t room, uint8_t **out, size_t *len) {
@@ -402,6 +507,7 @@ static ch_err write_record(const Record *r, size_t room, uint8_t **out, size_t *
 }
 
 ch_err ch_channel_encode(const ch_channel *c, uint8_t **out, size_t *len) {
+  static const beginning none = {{0}};
   Record r = Record_init_zero;
   *out = NULL;
   r.format = RECORD_FORMAT;
@@ -416,7 +522,10 @@ ch_err ch_channel_encode(const ch_channel *c, uint8_t **out, size_t *len) {
   put_onchain(&r.final, &c->view.final);
   for (size_t i = 0; i < INSTANCES_KEPT && !ch_hash_is_zero(&c->instance[i]); i++, r.instances_count++)
     PUT(r.instances[i], c->instance[i]);
-  r.ops.arg = (void *)(uintptr_t)c;
+  put_limits(&r, &c->limits);
+  for (size_t i = 0; i < HASHES_KEPT && memcmp(&c->used[i], &none, sizeof none) != 0; i++, r.used_count++)
+    PUT(r.used[i], c->used[i]);
+  r.ops.arg = r.locks.arg = (void *)(uintptr_t)c;
   ch_err err = write_record(&r, room_for(c), out, len);
   ch_wipe(r.blind_key, sizeof r.blind_key);
   return err;
@@ -429,7 +538,8 @@ static void infer_revealed(ch_channel *c) {
 }
 
 static bool fill(ch_channel *c, const Record *r) {
-  if (r->epoch > UINT16_MAX || !get_terms(c, r) || !get_signed(c, r) || !get_reservation(c, r)) return false;
+  if (r->epoch > UINT16_MAX || !get_terms(c, r) || !get_signed(c, r) || !get_reservation(c, r) || !get_locks(c, r))
+    return false;
   channel_derive(c);
   ch_hash tag;
   ch_keccak256(&tag, c->salt.b, sizeof c->salt.b);
@@ -484,7 +594,8 @@ ch_err ch_channel_decode(ch_channel **out, const uint8_t *in, size_t len, const 
   if (!c) return CH_ERR_NO_MEMORY;
   Record r = Record_init_zero;
   r.ops.funcs.decode = decode_op;
-  r.ops.arg = c;
+  r.ops.arg = r.locks.arg = c;
+  r.locks.funcs.decode = decode_lock;
   pb_istream_t stream = pb_istream_from_buffer(in, len);
   ch_err err = pb_decode(&stream, Record_fields, &r) ? CH_OK : CH_ERR_FORMAT;
   if (r.format == 0) err = CH_ERR_FORMAT;

@@ -161,7 +161,15 @@ ch_err on_full_state(step *s, const ch_msg *m) {
     ch_err err = verify_peer(s, f->version, &what, &f->sig[them(c)]);
     return err ? err : drop_link(s, CH_ERR_VIOLATION, "co-signed a replaced proposal");
   }
-  adopt_shown(s, f);
+  /* Locks that are not known here cannot be read from their hash: then only the chain resolves them. */
+  const content latest = content_latest(c);
+  bool readable = ch_hash_is_zero(&what.locks_hash) || ch_hash_eq(&what.locks_hash, &latest.locks_hash);
+  ch_err err = CH_OK;
+  if (readable)
+    err = adopt_shown(s, f);
+  else
+    note_shown(s, f->version);
+  if (err) return err;
   return freeze(s, "the peer showed a state signed by us that is not in our data: memory was lost");
 }
 

@@ -18,6 +18,7 @@ static void forget_epoch(ch_channel *c) {
   c->changed_at = 0;
   memset(&c->out, 0, sizeof c->out);
   memset(&c->old, 0, sizeof c->old);
+  c->n_locks = 0;
   memset(&c->highest, 0, sizeof c->highest);
   memset(&c->proof, 0, sizeof c->proof);
   c->shown = 0;

@@ -7,21 +7,22 @@ ch_channel *channel_clone(const ch_channel *from) {
   ch_channel *c = (ch_channel *)malloc(sizeof *c);
   if (!c) return NULL;
   *c = *from;
-  c->ops = NULL;
   size_t n = from->n_out + from->n_queue;
-  if (!n) return c;
-  c->ops = (ch_op *)malloc(n * sizeof *c->ops);
-  if (!c->ops) {
-    free(c);
+  c->ops = n ? (ch_op *)malloc(n * sizeof *c->ops) : NULL;
+  c->locks = c->n_locks ? (pending *)malloc(c->n_locks * sizeof *c->locks) : NULL;
+  if ((n && !c->ops) || (c->n_locks && !c->locks)) {
+    ch_channel_free(c);
     return NULL;
   }
-  memcpy(c->ops, from->ops, n * sizeof *c->ops);
+  if (n) memcpy(c->ops, from->ops, n * sizeof *c->ops);
+  if (c->n_locks) memcpy(c->locks, from->locks, c->n_locks * sizeof *c->locks);
   return c;
 }
 
 void ch_channel_free(ch_channel *c) {
   if (!c) return;
   free(c->ops);
+  free(c->locks);
   ch_wipe(&c->blind_key, sizeof c->blind_key);
   free(c);
 }
@@ -55,18 +56,27 @@ static ch_err on_message(step *s, const ch_msg *m) {
   return CH_ERR_VIOLATION;
 }
 
+/* As it is about to be sent, but for what depends on the moment. */
+static bool new_payment_ok(const ch_op *op) {
+  if (op->kind != CH_OP_PAY && op->kind != CH_OP_LOCK_ADD) return false;
+  if (!op->amount.v || !ch_payment_id_ok(op->id, op->id_len)) return false;
+  if (op->kind == CH_OP_PAY) return true;
+  const ch_lock lock = ch_op_lock(op, 0);
+  return op->u.add.payload_len <= CH_OP_PAYLOAD_MAX && ch_lock_check(&lock) == CH_OK;
+}
+
 static ch_err on_pay(step *s, const ch_op *ops, size_t n) {
   ch_channel *c = s->c;
   if (!n || n > CH_MAX_QUEUE) return CH_ERR_ARGUMENT;
   if (c->frozen) return CH_ERR_FROZEN;
   if (phase_of(c) != CH_PHASE_OPEN || c->close_wanted) return CH_ERR_PHASE;
   for (size_t i = 0; i < n; i++)
-    if (ops[i].kind != CH_OP_PAY || !ops[i].amount.v || !ch_payment_id_ok(ops[i].id, ops[i].id_len))
-      return CH_ERR_ARGUMENT;
+    if (!new_payment_ok(&ops[i])) return CH_ERR_ARGUMENT;
   if (c->n_queue + n > CH_MAX_QUEUE) return CH_ERR_QUEUE_FULL;
   ch_err err = queue_append(c, ops, n);
   if (err) return err;
   err = queue_covered(c);
+  if (!err) err = new_locks_fit(s, ops, n);
   for (size_t i = 0; i < n && !err; i++)
     err = fx_payment(s->fx, &ops[i], false, CH_PAYMENT_PENDING, c->epoch, 0, 0, CH_OK);
   return err;
@@ -94,6 +104,9 @@ static ch_err dispatch(step *s, const ch_event *ev) {
   case CH_EV_CHALLENGE: return on_challenge_command(s, ev->u.challenge.risk_bond);
   case CH_EV_CHAIN: return on_view(s, ev->u.view);
   case CH_EV_TICK: return on_tick(s);
+  case CH_EV_FULFIL: return on_fulfil_command(s, &ev->u.resolve.lock, &ev->u.resolve.preimage);
+  case CH_EV_CANCEL: return on_cancel_command(s, &ev->u.resolve.lock);
+  case CH_EV_REVEAL: return on_reveal(s, ev->u.reveal);
   case CH_EV_FREEZE: return freeze(s, "told to: memory may have been lost");
   case CH_EV_RESUME: return on_resume_command(s);
   }
@@ -129,6 +142,8 @@ static ch_err run(step *s, const ch_event *ev) {
   ch_err err = dispatch(s, ev);
   if (!err) err = pursue(s);
   if (err) return err;
+  locks_mark(s->c, IN_REPLAY, 0);
+  locks_sweep(s->c);
   ch_phase from = phase_of(s->cur), to = phase_of(s->c);
   if (from != to || s->cause[0]) err = fx_history(s->fx, from, to, s->c->latest.version, s->cause);
   if (!err) err = resume_talk(s, from);

@@ -10,9 +10,10 @@ static void note_change(ch_channel *c, uint64_t version, const content *was, con
   if (!content_same(was, is) && version > c->changed_at) c->changed_at = version;
 }
 
-/* L becomes (version, what), signed by both. What I have signed between the old L and the new one counts as a change
- * too: the peer can still put it on the chain. */
-void set_latest(ch_channel *c, uint64_t version, const content *what, const ch_sig *mine, const ch_sig *theirs) {
+/* L becomes (version, what), signed by both, with the locks marked `in`. What I have signed between the old L and the
+ * new one counts as a change too: the peer can still put it on the chain. */
+void set_latest(ch_channel *c, uint64_t version, const content *what, uint8_t in, const ch_sig *mine,
+                const ch_sig *theirs) {
   const content was = content_latest(c);
   note_change(c, c->latest.version, &was, what);
   note_change(c, c->out.version, &c->out.what, what);
@@ -22,14 +23,17 @@ void set_latest(ch_channel *c, uint64_t version, const content *what, const ch_s
   c->latest.locks_hash = what->locks_hash;
   c->latest.sig[c->me] = *mine;
   c->latest.sig[them(c)] = *theirs;
-  if (c->old.version <= version) memset(&c->old, 0, sizeof c->old);
+  locks_mark(c, IN_LATEST, in);
+  for (size_t i = 0; i < c->n_locks; i++)
+    if (c->locks[i].in & IN_LATEST && !c->locks[i].since) c->locks[i].since = version;
+  if (c->old.version > version) return;
+  memset(&c->old, 0, sizeof c->old);
+  locks_mark(c, IN_OLD, 0);
 }
 
-/* net after `op` of `side`. */
-static ch_err apply_op(uint8_t side, const ch_op *op, ch_net net, ch_net *out) {
-  *out = net;
-  if (op->kind != CH_OP_PAY) return CH_OK;
-  return side == 0 ? ch_net_add(out, net, op->amount) : ch_net_sub(out, net, op->amount);
+void drop_out(ch_channel *c) {
+  memset(&c->out, 0, sizeof c->out);
+  locks_mark(c, IN_OUT, 0);
 }
 
 void say_accept(step *s, uint64_t version, const ch_sig *sig) {
@@ -58,8 +62,25 @@ void resend_outstanding(step *s) {
 static bool would_hold(const ch_channel *c, const ch_env *env) {
   const ch_adj_slots *head = &c->view.head.slots;
   if (head->epoch != c->epoch) return false;
-  if (c->close.mine_until && c->close.net.v != c->out.what.net.v) return false;
+  const content closed = {.net = c->close.net};
+  if (c->close.mine_until && !content_same(&closed, &c->out.what)) return false;
   return !head->disputed || env->now + c->params.challenge_period / 2 <= head->deadline;
+}
+
+/* An operation of `side` that L is about to have. */
+static ch_err op_settled(step *s, uint8_t side, const ch_op *op, uint64_t version, size_t index) {
+  switch ((ch_op_kind)op->kind) {
+  case CH_OP_NOOP:
+  case CH_OP_SHUTDOWN:
+  case CH_OP_RESERVE: return CH_OK;
+  case CH_OP_PAY:
+    return fx_payment(s->fx, op, side != s->c->me, CH_PAYMENT_SETTLED, s->c->epoch, version, index, CH_OK);
+  case CH_OP_LOCK_ADD:
+  case CH_OP_FULFIL:
+  case CH_OP_CANCEL:
+  case CH_OP_EXPIRE: return lock_settled(s, side, op, version, index);
+  }
+  return CH_ERR_BUG;
 }
 
 ch_err adopt(step *s, const ch_sig *peer_sig) {
@@ -72,13 +93,13 @@ ch_err adopt(step *s, const ch_sig *peer_sig) {
     if (c->ops[i].kind == CH_OP_SHUTDOWN) c->shutdown = true;
     if (c->ops[i].kind == CH_OP_SHUTDOWN || c->ops[i].kind == CH_OP_NOOP) c->seal = false;
     if (c->ops[i].kind == CH_OP_RESERVE) c->reserved = reservation_by(c->me, &c->ops[i]);
-    err = fx_payment(s->fx, &c->ops[i], false, CH_PAYMENT_SETTLED, c->epoch, c->out.version, i, CH_OK);
+    err = op_settled(s, c->me, &c->ops[i], c->out.version, i);
     if (err) return err;
   }
-  set_latest(c, c->out.version, &c->out.what, &c->out.sig, peer_sig);
+  set_latest(c, c->out.version, &c->out.what, IN_OUT, &c->out.sig, peer_sig);
   if (c->n_out) memmove(c->ops, c->ops + c->n_out, c->n_queue * sizeof *c->ops);
   c->n_out = 0;
-  memset(&c->out, 0, sizeof c->out);
+  drop_out(c);
   s->fx->durable = true;
   if (c->shutdown) set_cause(s, "shutdown agreed");
   return CH_OK;
@@ -87,6 +108,7 @@ ch_err adopt(step *s, const ch_sig *peer_sig) {
 /* An operation of mine that can never be enforced. */
 ch_err op_failed(step *s, const ch_op *op, size_t index, ch_err reason) {
   if (op->kind == CH_OP_RESERVE) withdraw_failed(s, reason);
+  lock_wish_refused(s, op);
   return fx_payment(s->fx, op, false, CH_PAYMENT_FAILED, s->c->epoch, 0, index, reason);
 }
 
@@ -101,50 +123,70 @@ static ch_err on_accept(step *s, uint64_t version, const ch_sig *sig) {
   return drop_link(s, CH_ERR_VIOLATION, "late accept of a replaced proposal");
 }
 
-static replay replay_start(const ch_channel *c) {
-  return (replay){.what = content_latest(c), .shutdown = c->shutdown, .reserved = c->reserved};
+static replay replay_start(ch_channel *c) {
+  locks_mark(c, IN_REPLAY, IN_LATEST);
+  return replay_of_latest(c);
 }
 
-/* One operation of `side` on top of *r, or why it may not be signed now: rule 2 and the validity rule of section 3. */
-static ch_err replay_op(const step *s, replay *r, uint8_t side, const ch_op *op) {
+static void replay_end(const ch_channel *c, replay *r) {
+  if (r->locks_changed) locks_hash(c, IN_REPLAY, &r->what.locks_hash);
+}
+
+/* One operation of `side` on top of *r: CH_ERR_VIOLATION if that is impossible, and in *why whether it may not be
+ * signed now: rule 2 and the validity rule of section 3. */
+static ch_err replay_op(step *s, replay *r, uint8_t side, const ch_op *op, ch_err *why) {
+  ch_net *net = &r->what.net;
+  ch_err err = CH_OK;
+  *why = CH_OK;
   switch ((ch_op_kind)op->kind) {
   case CH_OP_NOOP: return CH_OK;
   case CH_OP_SHUTDOWN: r->shutdown = true; return CH_OK;
-  case CH_OP_PAY: break;
-  case CH_OP_RESERVE: return reserve(s, r, side, op);
+  case CH_OP_RESERVE: *why = reserve(s, r, side, op); return CH_OK;
+  case CH_OP_FULFIL:
+  case CH_OP_CANCEL:
+  case CH_OP_EXPIRE: return lock_replay(s, r, side, op, why); /* no balance less locks gets smaller */
+  case CH_OP_LOCK_ADD: err = lock_replay(s, r, side, op, why); break;
+  case CH_OP_PAY:
+    if (r->shutdown) *why = CH_ERR_PHASE;
+    err = side == 0 ? ch_net_add(net, *net, op->amount) : ch_net_sub(net, *net, op->amount);
+    if (err) return CH_ERR_VIOLATION;
+    break;
   }
-  if (r->shutdown) return CH_ERR_PHASE;
-  ch_err err = apply_op(side, op, r->what.net, &r->what.net);
-  return err ? err : content_valid(s->c, r->what.net, &r->reserved);
+  if (!err && !*why) *why = content_valid(s->c, r);
+  return err;
 }
 
-/* The first operation of the peer that may not be signed now, or n if all may. */
-static size_t first_invalid(const step *s, replay *r, const ch_op *ops, size_t n, ch_err *reason) {
+/* What the peer's operations lead to, and the first that may not be signed now, or n if all may. */
+static ch_err replay_all(step *s, replay *r, const ch_op *ops, size_t n, size_t *bad, ch_err *reason) {
   *r = replay_start(s->c);
+  *bad = n;
   for (size_t i = 0; i < n; i++) {
-    *reason = replay_op(s, r, them(s->c), &ops[i]);
-    if (*reason) return i;
+    ch_err why, err = replay_op(s, r, them(s->c), &ops[i], &why);
+    if (err) return err;
+    if (!why || *bad < n) continue;
+    *bad = i;
+    *reason = why;
   }
-  return n;
+  replay_end(s->c, r);
+  return CH_OK;
 }
 
 static ch_err accept_proposal(step *s, const ch_msg *m, const replay *after) {
   ch_channel *c = s->c;
   ch_sig mine;
   ch_err err = sign_content(s, m->u.update.version, &after->what, &mine);
-  if (err) return err;
-  set_latest(c, m->u.update.version, &after->what, &mine, &m->u.update.sig);
-  queue_requeue_out(c); /* crossing: my dropped operations are proposed again */
-  memset(&c->out, 0, sizeof c->out);
-  c->shutdown = after->shutdown;
-  c->reserved = after->reserved;
-  for (size_t i = 0; i < m->u.update.n_ops; i++) {
+  for (size_t i = 0; i < m->u.update.n_ops && !err; i++) {
     const ch_op *op = &m->u.update.ops[i];
     if (op->kind == CH_OP_SHUTDOWN) set_cause(s, "shutdown asked for by the peer");
     if (op->kind == CH_OP_RESERVE) set_cause(s, "withdrawal asked for by the peer");
-    err = fx_payment(s->fx, op, true, CH_PAYMENT_SETTLED, c->epoch, m->u.update.version, i, CH_OK);
-    if (err) return err;
+    err = op_settled(s, them(c), op, m->u.update.version, i);
   }
+  if (err) return err;
+  set_latest(c, m->u.update.version, &after->what, IN_REPLAY, &mine, &m->u.update.sig);
+  queue_requeue_out(c); /* crossing: my dropped operations are proposed again */
+  drop_out(c);
+  c->shutdown = after->shutdown;
+  c->reserved = after->reserved;
   say_accept(s, m->u.update.version, &mine);
   return CH_OK;
 }
@@ -162,9 +204,11 @@ static ch_err refuse_proposal(step *s, const ch_msg *m, size_t index, ch_err rea
   if (c->out.kind == OUT_PROPOSAL) {
     c->old.version = c->out.version;
     c->old.what = c->out.what;
+    locks_mark(c, IN_OLD, IN_OUT);
     queue_requeue_out(c);
   }
   c->out = refusal;
+  locks_mark(c, IN_OUT, IN_LATEST);
   resend_outstanding(s);
   return CH_OK;
 }
@@ -179,17 +223,31 @@ static ch_err on_proposal(step *s, const ch_msg *m) {
   }
   if (!may_sign_state(c)) return CH_OK; /* and L may lack an accept that was left alone */
   if (base != c->latest.version || version != ch_next_version(them(c), base)) return CH_ERR_VIOLATION;
-  content what = content_latest(c);
-  for (size_t i = 0; i < m->u.update.n_ops; i++)
-    if (apply_op(them(c), &m->u.update.ops[i], what.net, &what.net)) return CH_ERR_VIOLATION;
-  ch_err err = verify_peer(s, version, &what, &m->u.update.sig);
-  if (err) return err;
-  if (c->out.kind != OUT_NONE && version < c->out.version) return CH_OK; /* rule 3: crossing, mine is higher */
   replay after;
   ch_err reason = CH_OK;
-  size_t bad = first_invalid(s, &after, m->u.update.ops, m->u.update.n_ops, &reason);
+  size_t bad;
+  ch_err err = replay_all(s, &after, m->u.update.ops, m->u.update.n_ops, &bad, &reason);
+  if (!err) err = verify_peer(s, version, &after.what, &m->u.update.sig);
+  if (err) return err;
+  if (c->out.kind != OUT_NONE && version < c->out.version) return CH_OK; /* rule 3: crossing, mine is higher */
   if (bad < m->u.update.n_ops) return refuse_proposal(s, m, bad, reason);
   return accept_proposal(s, m, &after);
+}
+
+/* Why the peer says it refused, if that can be a reason. */
+static ch_err reason_of(uint32_t said) {
+  switch (said) {
+  case CH_ERR_PHASE: return CH_ERR_PHASE;
+  case CH_ERR_LOCK_LIMIT: return CH_ERR_LOCK_LIMIT;
+  case CH_ERR_EXPIRY: return CH_ERR_EXPIRY;
+  case CH_ERR_HASH_USED: return CH_ERR_HASH_USED;
+  default: return CH_ERR_FUNDS;
+  }
+}
+
+/* What depends on nothing that two sides may see differently. */
+static bool never_refused(const ch_op *op) {
+  return op->kind == CH_OP_NOOP || op->kind == CH_OP_SHUTDOWN || op->kind == CH_OP_CANCEL;
 }
 
 static ch_err on_refusal(step *s, const ch_msg *m) {
@@ -204,18 +262,17 @@ static ch_err on_refusal(step *s, const ch_msg *m) {
   if (c->out.kind != OUT_PROPOSAL || version != c->out.version + 1) return CH_ERR_VIOLATION;
   if (m->u.update.refused_op >= c->n_out) return CH_ERR_VIOLATION;
   size_t index = m->u.update.refused_op;
-  if (c->ops[index].kind == CH_OP_NOOP || c->ops[index].kind == CH_OP_SHUTDOWN) return CH_ERR_VIOLATION;
+  if (never_refused(&c->ops[index])) return CH_ERR_VIOLATION;
   ch_sig mine;
   err = sign_content(s, version, &what, &mine);
   if (err) return err;
-  set_latest(c, version, &what, &mine, &m->u.update.sig);
+  set_latest(c, version, &what, IN_LATEST, &mine, &m->u.update.sig);
   /* Rule 6: L is now above every version of mine that contains it, so it can never be enforced. */
-  ch_err reason = m->u.update.reason == CH_ERR_PHASE ? CH_ERR_PHASE : CH_ERR_FUNDS;
-  err = op_failed(s, &c->ops[index], index, reason);
+  err = op_failed(s, &c->ops[index], index, reason_of(m->u.update.reason));
   if (err) return err;
   queue_remove_out(c, index);
   queue_requeue_out(c);
-  memset(&c->out, 0, sizeof c->out);
+  drop_out(c);
   say_accept(s, version, &mine);
   return CH_OK;
 }
@@ -241,7 +298,13 @@ static bool peer_sees(const ch_channel *c, const replay *r) {
   ch_i128 mine = c->link.peer_contribution[c->me].v;
   mine += c->me == 0 ? -r->what.net.v : r->what.net.v;
   if (r->reserved.active && r->reserved.side == c->me) mine -= (ch_i128)r->reserved.amount.v;
+  mine -= (ch_i128)r->locks.locked[c->me];
   return mine >= 0;
+}
+
+/* Whether the proposer has less to spend afterwards. */
+static bool spends(const ch_op *op) {
+  return op->kind == CH_OP_PAY || op->kind == CH_OP_RESERVE || op->kind == CH_OP_LOCK_ADD;
 }
 
 /* Takes operations from the head of the queue into a batch. Those that can no longer be valid fail: no signature
@@ -255,32 +318,38 @@ static ch_err fill_batch(step *s, size_t *taken, content *what) {
     if (op->kind == CH_OP_RESERVE) stamp_reserve(s, op);
     bool again = op->kind == CH_OP_SHUTDOWN && r.shutdown && !c->seal;
     replay after = r;
-    ch_err reason = replay_op(s, &after, c->me, op);
-    if (reason || again) {
-      ch_err err = op_failed(s, op, n, reason);
+    ch_err reason, err = replay_op(s, &after, c->me, op, &reason);
+    if (err == CH_ERR_NO_MEMORY) return err;
+    if (err || reason || again) {
+      if (!err) lock_undo(c, c->me, op);
+      err = op_failed(s, op, n, err ? CH_ERR_DUPLICATE : reason);
       if (err) return err;
       continue;
     }
-    bool always = op->kind == CH_OP_SHUTDOWN || op->kind == CH_OP_NOOP;
-    if (!always && (!c->link.has_funds || !peer_sees(c, &after))) break;
+    if (spends(op) && (!c->link.has_funds || !peer_sees(c, &after))) {
+      lock_undo(c, c->me, op);
+      break;
+    }
     r = after;
     c->ops[n++] = *op;
   }
   if (n < seen) memmove(c->ops + n, c->ops + seen, (c->n_queue - seen) * sizeof *c->ops);
   c->n_queue -= seen - n;
   *taken = n;
+  replay_end(c, &r);
   *what = r.what;
   return CH_OK;
 }
 
 ch_err propose(step *s) {
   ch_channel *c = s->c;
-  if (c->out.kind != OUT_NONE || !c->n_queue) return CH_OK;
+  if (c->out.kind != OUT_NONE || (!c->n_queue && !c->n_locks)) return CH_OK;
   if (!c->link.synced || (!c->link.has_funds && !c->seal) || c->link.peer_frozen) return CH_OK;
   if (!may_sign_state(c) || !chain_fresh(s->env)) return CH_OK;
   size_t n;
   outstanding out = {.kind = OUT_PROPOSAL};
-  ch_err err = fill_batch(s, &n, &out.what);
+  ch_err err = queue_lock_wishes(s);
+  if (!err) err = fill_batch(s, &n, &out.what);
   if (err || !n) return err;
   out.version = ch_next_version(c->me, c->latest.version);
   err = sign_content(s, out.version, &out.what, &out.sig);
@@ -288,6 +357,7 @@ ch_err propose(step *s) {
   for (size_t i = 0; i < n; i++)
     c->ops[i].version = out.version;
   c->out = out;
+  locks_mark(c, IN_OUT, IN_REPLAY);
   c->n_out = n;
   c->n_queue -= n;
   resend_outstanding(s);

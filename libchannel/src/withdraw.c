@@ -43,7 +43,7 @@ ch_err reserve(const step *s, replay *r, uint8_t side, const ch_op *op) {
   if (op->seq != c->view.final.slots.withdraw_seq || op->seq != c->view.head.slots.withdraw_seq) return CH_ERR_PHASE;
   if (op->valid_until <= now || op->valid_until > now + WITHDRAW_VALIDITY_MAX + CLOCK_SKEW) return CH_ERR_PHASE;
   r->reserved = reservation_by(side, op);
-  return content_valid(c, r->what.net, &r->reserved);
+  return content_valid(c, r);
 }
 
 void withdraw_failed(step *s, ch_err reason) {

@@ -87,6 +87,7 @@ ch_env duo_env(const duo *d, int s) {
                   .final_number = 98,
                   .final_time = d->final_time,
                   .freshness = DUO_FRESHNESS,
+                  .margin = DUO_MARGIN,
                   .instance = d->side[s].instance};
 }
 
@@ -123,6 +124,7 @@ static void check_record(const duo *d, int s, const ch_channel *c, const uint8_t
   assert_int_equal(a.outstanding, b.outstanding);
   assert_int_equal(a.queued, b.queued);
   assert_true(a.pending.v == b.pending.v && a.spendable.v == b.spendable.v);
+  assert_true(a.locks == b.locks && a.locked_mine.v == b.locked_mine.v && a.locked_peer.v == b.locked_peer.v);
   assert_int_equal(a.sealed, b.sealed);
   assert_string_equal(a.freeze_reason, b.freeze_reason);
   ch_channel_free(again);
@@ -141,8 +143,9 @@ static void write_payment(duo_side *s, const ch_effect *e) {
   const ch_op *op = &e->u.payment.op;
   duo_row *row = row_of(rows, *n, op->id, op->id_len);
   if (row) {
-    assert_false(in);
-    assert_int_equal(row->status, CH_PAYMENT_PENDING);
+    bool waits = row->status == CH_PAYMENT_LOCKED || (!in && row->status == CH_PAYMENT_PENDING);
+    assert_true(waits && row->status != e->u.payment.status);
+    if (row->status == CH_PAYMENT_LOCKED) assert_int_not_equal(e->u.payment.status, CH_PAYMENT_PENDING);
   } else {
     assert_true(*n < DUO_ROWS);
     row = &rows[(*n)++];
@@ -152,6 +155,8 @@ static void write_payment(duo_side *s, const ch_effect *e) {
   row->status = e->u.payment.status;
   row->version = e->u.payment.version;
   row->reason = e->u.payment.reason;
+  row->has_preimage = e->u.payment.has_preimage;
+  row->preimage = e->u.payment.preimage;
 }
 
 static void perform(duo *d, int s) {
@@ -291,6 +296,12 @@ void duo_make(duo *d, uint64_t deposit0, uint64_t deposit1) {
   memset(d->chain.adjudicator.b, 0xad, sizeof(ch_addr));
   d->deposit[0] = ch_amount_of(deposit0);
   d->deposit[1] = ch_amount_of(deposit1);
+  d->limits = (ch_lock_limits){.count = CH_LOCKS_MAX,
+                               .payload = CH_LOCK_LIMIT_PAYLOAD,
+                               .gas = 1000000,
+                               .longest = DUO_LONGEST,
+                               .dust = ch_amount_of(2),
+                               .in_flight = ch_amount_of(900)};
   d->now = d->head_time = d->final_time = 1700000000;
   for (int s = 0; s < 2; s++) {
     duo_side *me = &d->side[s];
@@ -350,7 +361,8 @@ void duo_agree(duo *d) {
                        .challenge_period = DUO_PERIOD,
                        .bond = ch_amount_of(DUO_BOND),
                        .deposit_mine = d->deposit[0],
-                       .deposit_peer = d->deposit[1]};
+                       .deposit_peer = d->deposit[1],
+                       .locks = d->limits};
   ch_signer sa = duo_signer(d, 0), sb = duo_signer(d, 1);
   ch_env ea = duo_env(d, 0), eb = duo_env(d, 1);
   assert_int_equal(ch_open_request(&o, &sa, &a->fx), CH_OK);
@@ -384,11 +396,29 @@ void duo_open(duo *d, uint64_t deposit0, uint64_t deposit1) {
 
 /* --- The chain ---------------------------------------------------------------------------------------- */
 
+static uint64_t revealed(void *ctx, const ch_hash *hash) {
+  const duo *d = ctx;
+  for (size_t i = 0; i < d->n_reveals; i++)
+    if (ch_hash_eq(&d->reveals[i].hash, hash)) return d->reveals[i].head_time;
+  return 0;
+}
+
+static void note_reveal(duo *d, const ch_adj_event *e) {
+  assert_true(d->n_reveals < DUO_REVEALS);
+  d->reveals[d->n_reveals++] = (ch_reveal){.hash = e->id, .preimage = e->salt, .head_time = d->head_time};
+}
+
 ch_adj_revert duo_send_tx(duo *d, int sender, uint64_t value, const ch_tx *tx) {
   ch_adj_call call = ch_adj_call_of(&d->chain, &d->side[sender].address, ch_amount_of(value), d->head_time);
+  call.ctx = d;
+  call.revealed = revealed;
   ch_adj_result r;
   ch_adj_revert why = ch_adj_apply(&r, &d->head.slots, &call, tx);
   if (why) return why;
+  if (tx->kind == CH_TX_REVEAL) {
+    note_reveal(d, &r.event);
+    return CH_ADJ_NONE;
+  }
   d->head.slots = r.slots;
   if (r.event.kind == CH_ADJ_CLOSED || r.event.kind == CH_ADJ_SETTLED) {
     d->head.has_ended = true;
@@ -409,7 +439,21 @@ void duo_mine(duo *d, int s) {
   assert_true(n > 0);
 }
 
+static void see_hash(duo *d, int s, const ch_lock_info *lock) {
+  ch_reveal look = {.head_time = 0};
+  memcpy(look.hash.b, lock->op.u.add.payload, sizeof look.hash.b);
+  for (size_t i = 0; i < d->n_reveals; i++)
+    if (ch_hash_eq(&d->reveals[i].hash, &look.hash)) look = d->reveals[i];
+  const ch_event ev = ch_event_reveal(&look);
+  assert_int_equal(duo_step(d, s, &ev), CH_OK);
+}
+
 void duo_see(duo *d, int s) {
+  static ch_lock_info locks[2 * CH_LOCKS_MAX];
+  ch_env env = duo_env(d, s);
+  size_t n = ch_channel_locks(d->side[s].channel, &env, locks, sizeof locks / sizeof *locks);
+  for (size_t i = 0; i < n; i++)
+    if (ch_addr_is_zero(&locks[i].op.u.add.condition)) see_hash(d, s, &locks[i]);
   ch_chain_view view = {d->head, d->final};
   ch_event ev = {.kind = CH_EV_CHAIN, .u.view = &view};
   assert_int_equal(duo_step(d, s, &ev), CH_OK);
@@ -417,6 +461,8 @@ void duo_see(duo *d, int s) {
 
 void duo_finalise(duo *d) {
   d->final = d->head;
+  for (size_t i = 0; i < d->n_reveals; i++)
+    d->reveals[i].final_time = d->reveals[i].head_time;
   duo_see(d, 0);
   duo_see(d, 1);
 }
@@ -553,6 +599,97 @@ ch_msg duo_reestablish(const duo *d, int from, uint64_t version, int64_t net) {
   return m;
 }
 
+/* --- Locks -------------------------------------------------------------------------------------------- */
+
+ch_hash duo_preimage(unsigned n) {
+  ch_hash h;
+  memset(h.b, 0x5e, sizeof h.b);
+  h.b[0] = (uint8_t)n;
+  h.b[1] = (uint8_t)(n >> 8);
+  return h;
+}
+
+ch_op duo_op_lock(const duo *d, const char *id, uint64_t amount, unsigned preimage, uint64_t seconds) {
+  const ch_hash secret = duo_preimage(preimage);
+  ch_hash hash;
+  ch_preimage_hash(&hash, &secret);
+  return ch_op_hash_lock(id, ch_amount_of(amount), &hash, d->now + seconds);
+}
+
+ch_err duo_lock(duo *d, int s, const char *id, uint64_t amount, unsigned preimage, uint64_t seconds) {
+  const ch_op op = duo_op_lock(d, id, amount, preimage, seconds);
+  const ch_event ev = ch_event_pay(&op, 1);
+  return duo_step(d, s, &ev);
+}
+
+bool duo_find_lock(const duo *d, int s, const char *id, ch_lock_info *out) {
+  static ch_lock_info locks[2 * CH_LOCKS_MAX];
+  ch_env env = duo_env(d, s);
+  size_t n = ch_channel_locks(d->side[s].channel, &env, locks, sizeof locks / sizeof *locks);
+  for (size_t i = 0; i < n; i++) {
+    if (locks[i].op.id_len != strlen(id) || memcmp(locks[i].op.id, id, strlen(id)) != 0) continue;
+    *out = locks[i];
+    return true;
+  }
+  memset(out, 0, sizeof *out);
+  return false;
+}
+
+ch_err duo_fulfil(duo *d, int s, const char *id, unsigned preimage) {
+  const ch_hash secret = duo_preimage(preimage);
+  ch_lock_info lock;
+  duo_find_lock(d, s, id, &lock);
+  const ch_event ev = ch_event_fulfil(&lock.lock_id, &secret);
+  return duo_step(d, s, &ev);
+}
+
+ch_err duo_cancel(duo *d, int s, const char *id) {
+  ch_lock_info lock;
+  duo_find_lock(d, s, id, &lock);
+  const ch_event ev = ch_event_cancel(&lock.lock_id);
+  return duo_step(d, s, &ev);
+}
+
+static bool resolved_by(const ch_op *ops, uint32_t n, const ch_hash *lock) {
+  for (uint32_t i = 0; i < n; i++)
+    if (ops[i].kind >= CH_OP_FULFIL && ch_hash_eq(&ops[i].u.resolve.lock, lock)) return true;
+  return false;
+}
+
+/* The locks' hash after these operations of `from` on the agreed locks of `of`. */
+static ch_hash locks_after(const duo *d, int from, int of, const ch_op *ops, uint32_t n) {
+  static ch_lock_info locks[2 * CH_LOCKS_MAX];
+  static uint8_t bytes[CH_LOCKS_BYTES_MAX];
+  ch_env env = duo_env(d, of);
+  size_t len = 0, have = ch_channel_locks(d->side[of].channel, &env, locks, sizeof locks / sizeof *locks);
+  for (size_t i = 0; i < have; i++) {
+    uint8_t payer = (uint8_t)(locks[i].incoming ? 1 - of : of);
+    const ch_lock l = ch_op_lock(&locks[i].op, payer);
+    if (!locks[i].agreed || resolved_by(ops, n, &locks[i].lock_id)) continue;
+    assert_int_equal(ch_lock_encode(bytes, sizeof bytes, &len, &l), CH_OK);
+  }
+  for (uint32_t i = 0; i < n; i++) {
+    const ch_lock l = ch_op_lock(&ops[i], (uint8_t)from);
+    if (ops[i].kind == CH_OP_LOCK_ADD && ch_lock_encode(bytes, sizeof bytes, &len, &l)) continue;
+  }
+  ch_hash hash;
+  ch_locks_hash(&hash, bytes, len);
+  return hash;
+}
+
+ch_msg duo_lock_proposal(duo *d, int from, int of, uint64_t base, uint64_t version, int64_t net, ch_op *ops,
+                         uint32_t n) {
+  ch_msg m = duo_proposal(d, from, base, version, net, ops, n);
+  ch_outcome o = {.net = ch_net_of(net), .locks_hash = locks_after(d, from, of, ops, n)};
+  ch_state st = {.id = d->id, .version = version};
+  ch_hash digest;
+  ch_blind(&o.blind, &d->blind_key, 0, version);
+  ch_outcome_hash(&st.outcome_hash, &o);
+  ch_state_digest(&digest, &d->domain, &st);
+  assert_int_equal(ch_sign(&m.u.update.sig, &digest, &d->side[from].channel_key), CH_OK);
+  return m;
+}
+
 ch_msg duo_close_msg(const duo *d, int from, int64_t net, uint64_t valid_until) {
   ch_msg m = {.type = CH_MSG_CLOSE, .id = d->id};
   ch_close what = {d->id, 0, ch_net_of(net), valid_until};
@@ -602,6 +739,11 @@ const ch_msg *duo_said(const duo *d, int s, ch_msg_type type) {
 ch_payment_status duo_status(const duo *d, int s, const char *id) {
   const duo_row *r = row_of(d->side[s].paid, d->side[s].n_paid, id, strlen(id));
   return r ? r->status : (ch_payment_status)0;
+}
+
+const duo_row *duo_row_of(const duo *d, int s, bool in, const char *id) {
+  const duo_side *me = &d->side[s];
+  return row_of(in ? me->got : me->paid, in ? me->n_got : me->n_paid, id, strlen(id));
 }
 
 bool duo_received(const duo *d, int s, const char *id) {

@@ -22,12 +22,17 @@
 #define DUO_PERIOD 86400
 #define DUO_BOND 50
 #define DUO_FRESHNESS 600
+#define DUO_MARGIN 1200
+#define DUO_REVEALS 160
+#define DUO_LONGEST 259200
 
 typedef struct duo_row {
   ch_op op;
   ch_payment_status status;
   uint64_t version;
   ch_err reason;
+  bool has_preimage;
+  ch_hash preimage;
 } duo_row;
 
 typedef struct duo_signed {
@@ -63,6 +68,9 @@ typedef struct duo {
   ch_amount deposit[2];
   uint64_t now, head_time, final_time;
   ch_onchain head, final; /* of the chain */
+  ch_reveal reveals[DUO_REVEALS];
+  size_t n_reveals;
+  ch_lock_limits limits; /* to agree on */
 } duo;
 
 /* Keys and the deposits to agree on; no channel yet. */
@@ -96,7 +104,7 @@ void duo_restart(duo *d, int s);
 ch_adj_revert duo_send_tx(duo *d, int sender, uint64_t value, const ch_tx *tx);
 /* Sends the transactions that the last step of `s` wished for; each must be accepted. */
 void duo_mine(duo *d, int s);
-void duo_see(duo *d, int s); /* shows it the chain */
+void duo_see(duo *d, int s); /* shows it the chain, and what it shows of the hashes of its locks */
 void duo_finalise(duo *d);   /* what the chain shows is final now; both see it */
 void duo_pass(duo *d, uint64_t seconds);
 /* A co-signed state as a challenge of `side`; version 0 needs no state. */
@@ -120,6 +128,19 @@ ch_msg duo_accept(const duo *d, int from, uint64_t version, int64_t net);
 ch_msg duo_full_state(const duo *d, uint64_t version, int64_t net);
 /* What `from` would say if it had latest version `version`. */
 ch_msg duo_reestablish(const duo *d, int from, uint64_t version, int64_t net);
+/* --- Locks -------------------------------------------------------------------------------------------- */
+
+ch_hash duo_preimage(unsigned n);
+ch_op duo_op_lock(const duo *d, const char *id, uint64_t amount, unsigned preimage, uint64_t seconds);
+ch_err duo_lock(duo *d, int s, const char *id, uint64_t amount, unsigned preimage, uint64_t seconds);
+ch_err duo_fulfil(duo *d, int s, const char *id, unsigned preimage);
+ch_err duo_cancel(duo *d, int s, const char *id);
+/* The lock with this payment id, as `s` sees it; false: none. */
+bool duo_find_lock(const duo *d, int s, const char *id, ch_lock_info *out);
+/* A proposal with exactly these operations, signed as they lead to from the pending locks of `of`. */
+ch_msg duo_lock_proposal(duo *d, int from, int of, uint64_t base, uint64_t version, int64_t net, ch_op *ops,
+                         uint32_t n);
+
 ch_msg duo_close_msg(const duo *d, int from, int64_t net, uint64_t valid_until);
 
 /* --- Looking ------------------------------------------------------------------------------------------ */
@@ -132,6 +153,8 @@ const ch_tx *duo_wish(const duo *d, int s, ch_tx_kind kind); /* NULL: not wished
 const ch_msg *duo_said(const duo *d, int s, ch_msg_type type);
 /* Of a payment made by `s`; 0: unknown. */
 ch_payment_status duo_status(const duo *d, int s, const char *id);
+/* Its row; of one made to `s` if `in`. NULL: none. */
+const duo_row *duo_row_of(const duo *d, int s, bool in, const char *id);
 bool duo_received(const duo *d, int s, const char *id);
 
 /* The message is refused with `err` (that nothing changes, every step checks). */

@@ -29,15 +29,34 @@ static ch_net rnd_net(uint64_t *r) {
   return (ch_net){random_u64(r) & 1 ? v : -v};
 }
 
+static void rnd_lock_op(uint64_t *r, ch_op *op) {
+  if (op->kind != CH_OP_LOCK_ADD) {
+    rnd_bytes(r, &op->u.resolve.lock, sizeof(ch_hash));
+    op->u.resolve.has_preimage = op->kind == CH_OP_FULFIL && random_u64(r) & 1;
+    if (op->u.resolve.has_preimage) rnd_bytes(r, &op->u.resolve.preimage, sizeof(ch_hash));
+    return;
+  }
+  op->valid_until = rnd_number(r) >> 24;
+  op->u.add.payload_len = CH_LOCK_HASH_LEN;
+  if (random_u64(r) & 1) {
+    rnd_bytes(r, &op->u.add.condition, sizeof(ch_addr));
+    op->u.add.condition.b[0] |= 1;
+    op->u.add.gas = (uint32_t)rnd_number(r);
+    op->u.add.payload_len = (uint8_t)(random_u64(r) % (CH_OP_PAYLOAD_MAX + 1));
+  }
+  rnd_bytes(r, op->u.add.payload, op->u.add.payload_len);
+}
+
 static ch_op rnd_op(uint64_t *r) {
-  ch_op op = {.kind = (uint8_t)(CH_OP_NOOP + random_u64(r) % 4)};
+  ch_op op = {.kind = (uint8_t)(CH_OP_NOOP + random_u64(r) % 8)};
+  if (op.kind >= CH_OP_LOCK_ADD) rnd_lock_op(r, &op);
   if (op.kind == CH_OP_RESERVE) {
     op.amount = rnd_amount(r, CH_MONEY_BITS);
     op.amount.v += op.amount.v == 0;
     op.seq = (uint16_t)(random_u64(r) % 0x7fff);
     op.valid_until = rnd_number(r) >> 24;
   }
-  if (op.kind != CH_OP_PAY) return op;
+  if (op.kind != CH_OP_PAY && op.kind != CH_OP_LOCK_ADD) return op;
   op.id_len = (uint8_t)(1 + random_u64(r) % CH_PAYMENT_ID_MAX);
   for (size_t i = 0; i < op.id_len; i++)
     op.id[i] = (char)(0x21 + random_u64(r) % (0x7f - 0x21));
@@ -94,6 +113,12 @@ static void rnd_open_request(uint64_t *r, ch_msg *m) {
   m->u.open_request.bond = rnd_amount(r, CH_BOND_BITS);
   m->u.open_request.deposit[0] = rnd_amount(r, CH_MONEY_BITS);
   m->u.open_request.deposit[1] = rnd_amount(r, CH_MONEY_BITS);
+  m->u.open_request.locks = (ch_lock_limits){.count = (uint32_t)(random_u64(r) % (CH_LOCKS_MAX + 1)),
+                                             .payload = (uint32_t)(random_u64(r) % (CH_LOCK_LIMIT_PAYLOAD + 1)),
+                                             .gas = rnd_number(r),
+                                             .longest = (uint32_t)rnd_number(r),
+                                             .dust = rnd_amount(r, CH_MONEY_BITS),
+                                             .in_flight = rnd_amount(r, CH_MONEY_BITS)};
 }
 
 static void rnd_content(uint64_t *r, ch_msg *m) {

@@ -747,6 +747,13 @@ static void test_malformed_messages_are_not_sent(void **state) {
   NOT_SENT(CH_MSG_UPDATE, op.kind = CH_OP_RESERVE, op.seq = 0x7fff);
   NOT_SENT(CH_MSG_UPDATE, op.kind = CH_OP_RESERVE, op.valid_until = 1ull << 40);
   NOT_SENT(CH_MSG_UPDATE, op.kind = CH_OP_RESERVE, op.amount.v = 0);
+  NOT_SENT(CH_MSG_UPDATE, op.kind = CH_OP_LOCK_ADD, op.u.add.payload_len = 31); /* a hash lock's is 32 bytes */
+  NOT_SENT(CH_MSG_UPDATE, op.kind = CH_OP_LOCK_ADD, op.u.add.payload_len = 32, op.u.add.gas = 1);
+  NOT_SENT(CH_MSG_UPDATE, op.kind = CH_OP_LOCK_ADD, op.u.add.condition.b[0] = 1, op.u.add.payload_len = 65);
+  NOT_SENT(CH_MSG_UPDATE, op.kind = CH_OP_LOCK_ADD, op.u.add.payload_len = 32, op.valid_until = 1ull << 40);
+  NOT_SENT(CH_MSG_UPDATE, op.kind = CH_OP_LOCK_ADD, op.u.add.payload_len = 32, op.amount.v = 0);
+  NOT_SENT(CH_MSG_UPDATE, op.kind = CH_OP_CANCEL, op.u.resolve.has_preimage = true);
+  NOT_SENT(CH_MSG_OPEN_REQUEST, m.u.open_request.locks.count = CH_LOCKS_MAX + 1);
   NOT_SENT(CH_MSG_WITHDRAW, m.u.withdraw.seq = 0x7fff);
   NOT_SENT(CH_MSG_WITHDRAW, m.u.withdraw.side = 2);
   NOT_SENT(CH_MSG_WITHDRAW, m.u.withdraw.amount.v = 0);

@@ -67,6 +67,7 @@ typedef struct ch_env {
   uint64_t final_number; /* the last block deep enough to count */
   uint64_t final_time;
   uint32_t freshness; /* F: nothing is signed when now - head_time is above it (section 4) */
+  uint32_t margin;    /* R + I: until a transaction sent now is mined and deep enough to stay (section 6) */
   ch_hash instance;   /* random per process start */
 } ch_env;
 
@@ -83,13 +84,21 @@ typedef struct ch_chain_view {
   ch_onchain final;
 } ch_chain_view;
 
+/* What the chain shows of the preimage of one hash: a state, not a delta. */
+typedef struct ch_reveal {
+  ch_hash hash;        /* sha256 of the preimage */
+  ch_hash preimage;    /* if revealed in one of the views */
+  uint64_t head_time;  /* of the block that revealed it, as the head shows it; 0: not revealed */
+  uint64_t final_time; /* the same at the final depth */
+} ch_reveal;
+
 /* --- Events ------------------------------------------------------------------------------------- */
 
 typedef enum ch_event_kind {
   CH_EV_LINK_UP = 1, /* an authenticated connection to the peer is there (a new one supersedes the old) */
   CH_EV_LINK_DOWN,
   CH_EV_MESSAGE,   /* msg: a decoded message for this channel from its peer */
-  CH_EV_PAY,       /* ops: new PAY operations, accepted all or none */
+  CH_EV_PAY,       /* ops: new PAY and LOCK_ADD operations, accepted all or none */
   CH_EV_CLOSE,     /* leave together: shutdown, then Close */
   CH_EV_CHALLENGE, /* leave alone: open the challenge window with L */
   CH_EV_CHAIN,     /* view: the chain's view of this channel changed */
@@ -99,6 +108,10 @@ typedef enum ch_event_kind {
   CH_EV_FREEZE,    /* the caller knows or suspects that memory was lost (restored copy, clone) */
   CH_EV_RESUME, /* the operator's word that a frozen channel goes on: no other copy runs, all was shown that there is.
                    What waited when it froze is then neither settled nor failed: CH_PAYMENT_UNKNOWN */
+  CH_EV_FULFIL, /* resolve: claim a hash lock as its payee, with the preimage; or pay a contract's as its payer */
+  CH_EV_CANCEL, /* resolve: give a lock back as its payee */
+  CH_EV_REVEAL, /* reveal: what the chain shows of a hash; once for each pending hash lock, and when it changes.
+                   Like CH_EV_CHAIN it comes before a later block is shown */
 } ch_event_kind;
 
 typedef struct ch_event {
@@ -120,6 +133,11 @@ typedef struct ch_event {
       ch_hash nonce;    /* fresh random: names this wish, so that asking again with it deposits once */
     } deposit;
     const ch_chain_view *view;
+    struct {
+      ch_hash lock;     /* ch_lock_info.lock_id */
+      ch_hash preimage; /* FULFIL of a hash lock */
+    } resolve;
+    const ch_reveal *reveal;
   } u;
 } ch_event;
 
@@ -158,6 +176,23 @@ static inline ch_event ch_event_chain(const ch_chain_view *view) {
   return ev;
 }
 
+static inline ch_event ch_event_fulfil(const ch_hash *lock, const ch_hash *preimage) {
+  ch_event ev = ch_event_of(CH_EV_FULFIL);
+  ev.u.resolve.lock = *lock;
+  ev.u.resolve.preimage = *preimage;
+  return ev;
+}
+static inline ch_event ch_event_cancel(const ch_hash *lock) {
+  ch_event ev = ch_event_of(CH_EV_CANCEL);
+  ev.u.resolve.lock = *lock;
+  return ev;
+}
+static inline ch_event ch_event_reveal(const ch_reveal *reveal) {
+  ch_event ev = ch_event_of(CH_EV_REVEAL);
+  ev.u.reveal = reveal;
+  return ev;
+}
+
 /* --- Effects ------------------------------------------------------------------------------------ */
 
 typedef enum ch_payment_status {
@@ -165,6 +200,7 @@ typedef enum ch_payment_status {
   CH_PAYMENT_SETTLED = 2, /* in the latest co-signed state, or executed on chain */
   CH_PAYMENT_FAILED = 3,  /* can never be enforced */
   CH_PAYMENT_UNKNOWN = 4, /* it was pending when memory was lost: it may have been settled, the receiver knows */
+  CH_PAYMENT_LOCKED = 5,  /* of a LOCK_ADD: pending in the latest co-signed state, to be SETTLED or FAILED */
 } ch_payment_status;
 
 typedef enum ch_effect_kind {
@@ -198,6 +234,8 @@ typedef struct ch_effect {
       uint64_t version; /* the co-signed version that settled it, else 0 */
       uint32_t index;   /* its place in that version */
       ch_err reason;    /* FAILED */
+      bool has_preimage;
+      ch_hash preimage; /* of a hash lock that is over */
     } payment;
     struct {
       ch_phase from, to;
@@ -230,10 +268,12 @@ typedef struct ch_terms {
   uint32_t challenge_period;
   ch_amount bond;
   ch_amount deposit_mine, deposit_peer;
-  bool opener_funds; /* I pay both deposits, in one transaction; the peer none */
+  bool opener_funds;    /* I pay both deposits, in one transaction; the peer none */
+  ch_lock_limits locks; /* all zero: no conditional transfers */
 } ch_terms;
 
-/* Usual terms, to be changed as wanted: native coin, a challenge period of one day, no bond. */
+/* Usual terms, to be changed as wanted: native coin, a challenge period of one day, no bond, 32 locks of up to three
+ * days. */
 CH_API ch_terms ch_terms_default(const ch_chain *chain, const ch_pubkey *peer, const ch_addr *payout,
                                  ch_amount deposit_mine, ch_amount deposit_peer);
 
@@ -342,6 +382,7 @@ CH_API ch_err ch_channel_restore(ch_channel **out, const ch_origin *origin, cons
   X(WINDOW, "window", "The challenge window to end.")                                                                  \
   X(SETTLE_TX, "settle_tx", "The settlement to be mined.")                                                             \
   X(FINALITY, "finality", "The ending to become final.")                                                               \
+  X(LOCKS, "locks", "The pending conditional payments to be resolved.")                                                \
   X(CHAIN, "chain", "The chain to advance: its last block is too old.")                                                \
   X(OPERATOR, "operator", "The operator: the channel is frozen, until it is told to resume or to close.")              \
   X(FREEZE, "freeze", "A day to pass since the freeze: what was signed before and forgotten expires.")                 \
@@ -369,7 +410,11 @@ typedef struct ch_info {
   bool opener_funds;
   bool revealed; /* the salt may be public: once closed, it cannot be opened again */
   ch_amount balance_mine, balance_peer;
-  ch_amount spendable;                    /* what a new payment may use: balance less pending payments */
+  ch_amount locked_mine, locked_peer; /* part of the balances: in pending conditional payments of that side */
+  uint32_t locks;                     /* of both sides, in the latest co-signed state or in what is signed above it */
+  uint32_t blind_locks;               /* of these, hash locks whose CH_EV_REVEAL has not come */
+  ch_lock_limits limits;
+  ch_amount spendable;                    /* what a new payment may use: balance less locked, pending, reserved */
   ch_amount pending;                      /* in payments that are not settled yet */
   ch_amount reserved_mine, reserved_peer; /* part of the balances: set aside for a withdrawal under way */
   uint16_t withdrawals;                   /* of either side, in this epoch, that are final */
@@ -387,6 +432,22 @@ typedef struct ch_info {
   uint64_t ended_version;
 } ch_info;
 CH_API void ch_channel_info(const ch_channel *c, const ch_env *env, ch_info *out);
+
+/* A pending conditional payment. */
+typedef struct ch_lock_info {
+  ch_hash lock_id; /* names it in events */
+  bool incoming;
+  bool agreed;  /* in the latest co-signed state; else only proposed */
+  ch_op op;     /* its LOCK_ADD */
+  uint8_t want; /* asked for here: CH_OP_FULFIL, CH_OP_CANCEL, or 0 */
+  bool known;   /* the preimage is */
+  ch_hash preimage;
+  bool looked;            /* its CH_EV_REVEAL has come */
+  uint64_t revealed_head; /* chain seconds, 0: not revealed */
+  uint64_t reveal_by;     /* incoming: from here on a fulfil that is not settled goes to the chain */
+} ch_lock_info;
+/* Fills up to `cap` of them into `out`, in their order; returns how many there are. */
+CH_API size_t ch_channel_locks(const ch_channel *c, const ch_env *env, ch_lock_info *out, size_t cap);
 
 /* The id, without a copy of everything. Valid as long as `c`. */
 CH_API const ch_hash *ch_channel_id_of(const ch_channel *c);

@@ -48,7 +48,17 @@ extern "C" {
     "The signer has not answered yet and nothing has changed; repeat the same call when "                              \
     "it has.")                                                                                                         \
   X(25, REVEALED, "salt_revealed",                                                                                     \
-    "A dispute has made this channel's salt public, so it is not funded again; open a new channel.")
+    "A dispute has made this channel's salt public, so it is not funded again; open a new channel.")                   \
+  X(26, LOCK_LIMIT, "lock_limit",                                                                                      \
+    "The channel's limits for pending transfers do not allow this one; wait until some are resolved or use another "   \
+    "amount.")                                                                                                         \
+  X(27, EXPIRY, "bad_expiry",                                                                                          \
+    "The expiry is too near to be safe or farther away than the channel allows, or has not passed yet; choose "        \
+    "another time.")                                                                                                   \
+  X(28, HASH_USED, "hash_used", "This hash is or was used in the channel already; take a fresh preimage.")             \
+  X(29, UNKNOWN_LOCK, "unknown_lock", "No such transfer is pending in this channel; look at the list of locks.")       \
+  X(30, CANCELLED, "cancelled", "The payee gave the payment back.")                                                    \
+  X(31, EXPIRED, "expired", "The time to claim the payment has passed.")
 
 typedef enum ch_err {
 #define CH_ERR_ENUM(n, sym, name, text) CH_ERR_##sym = n,

@@ -7,6 +7,7 @@
 #ifndef CHANNEL_MESSAGE_H
 #define CHANNEL_MESSAGE_H
 
+#include "lock.h"
 #include "state.h"
 
 #ifdef __cplusplus
@@ -16,6 +17,7 @@ extern "C" {
 #define CH_MAX_MESSAGE 65535 /* bytes of one message with its type: one transport frame */
 #define CH_MAX_OPS 512       /* operations in one proposal */
 #define CH_PAYMENT_ID_MAX 64 /* bytes of a payment id: printable ASCII without blanks */
+#define CH_OP_PAYLOAD_MAX 64 /* bytes of a lock's payload on the wire */
 #define CH_TEXT_MAX 200      /* bytes of free text from a peer, sanitised by the decoder */
 
 typedef enum ch_msg_type {
@@ -32,23 +34,51 @@ typedef enum ch_msg_type {
   CH_MSG_RESUME = 120,
 } ch_msg_type;
 
-/* Operations of a proposal. Numbers 5 and up are kept for conditional transfers. */
+/* Operations of a proposal. */
 typedef enum ch_op_kind {
   CH_OP_NOOP = 1,     /* moves nothing; cannot be refused */
   CH_OP_PAY = 2,      /* `amount` from the proposer to the other side */
   CH_OP_SHUTDOWN = 3, /* no new payments; allows Close to be signed */
   CH_OP_RESERVE = 4,  /* sets `amount` of the proposer's balance aside, for a Withdraw with `seq` and `valid_until` */
+  CH_OP_LOCK_ADD = 5, /* a conditional transfer of `amount` from the proposer to the other side is pending */
+  CH_OP_FULFIL = 6,   /* pays a pending one */
+  CH_OP_CANCEL = 7,   /* gives it back; cannot be refused */
+  CH_OP_EXPIRE = 8,   /* takes it back after its expiry */
 } ch_op_kind;
 
 typedef struct ch_op {
   uint8_t kind;               /* a ch_op_kind */
-  uint8_t id_len;             /* PAY: 1..64 */
-  char id[CH_PAYMENT_ID_MAX]; /* PAY: the payer's payment id, not NUL-terminated */
-  ch_amount amount;           /* PAY, RESERVE: above zero */
+  uint8_t id_len;             /* PAY, LOCK_ADD: 1..64 */
+  char id[CH_PAYMENT_ID_MAX]; /* PAY, LOCK_ADD: the payer's payment id, not NUL-terminated */
+  ch_amount amount;           /* PAY, RESERVE, LOCK_ADD: above zero */
   uint16_t seq;               /* RESERVE: 15 bits */
-  uint64_t valid_until;       /* RESERVE: chain seconds, 40 bits */
+  uint64_t valid_until;       /* RESERVE, LOCK_ADD (its expiry): chain seconds, 40 bits */
   uint64_t version;           /* not on the wire: my highest version above L that contains it, or 0 */
+  union {
+    struct {
+      ch_addr condition; /* zero: a hash lock */
+      uint32_t gas;
+      uint8_t payload_len;
+      uint8_t payload[CH_OP_PAYLOAD_MAX];
+    } add; /* LOCK_ADD */
+    struct {
+      ch_hash lock;      /* the pending lock: ch_op_lock_id of its LOCK_ADD */
+      ch_hash preimage;  /* FULFIL */
+      bool has_preimage; /* FULFIL: of a hash lock */
+    } resolve;           /* FULFIL, CANCEL, EXPIRE */
+  } u;
 } ch_op;
+
+/* What the two sides agree on at open about conditional transfers (section 6); all zero: there are none. */
+typedef struct ch_lock_limits {
+  uint32_t count;      /* pending at a time, of both sides: at most CH_LOCKS_MAX */
+  uint32_t payload;    /* bytes of all their payloads: at most CH_LOCK_LIMIT_PAYLOAD */
+  uint64_t gas;        /* sum of their conditions' gas */
+  uint32_t longest;    /* seconds from now to the expiry */
+  ch_amount dust;      /* the least of one */
+  ch_amount in_flight; /* the most that one side may have locked */
+} ch_lock_limits;
+#define CH_LOCK_LIMIT_PAYLOAD (CH_LOCKS_MAX * CH_OP_PAYLOAD_MAX)
 
 /* A co-signed state as it travels: outcome in clear and both signatures. */
 typedef struct ch_full_state {
@@ -72,6 +102,7 @@ typedef struct ch_msg {
       ch_amount bond;
       ch_amount deposit[2]; /* what is to be deposited for each side, indexed by side */
       bool opener_funds;    /* side 0 deposits for both, in one transaction */
+      ch_lock_limits locks;
     } open_request;
     struct {
       ch_hash nonce; /* the acceptor's */
@@ -151,6 +182,14 @@ CH_API bool ch_payment_id_ok(const char *id, size_t len);
 /* The operation that pays `amount` under the payment id `id`. Nothing is checked here: ch_step refuses a bad id or
  * amount with CH_ERR_ARGUMENT. */
 CH_API ch_op ch_op_pay(const char *id, ch_amount amount);
+
+/* The operation that pays `amount` under the condition that the preimage of the sha256 `hash` is known to the payee, or
+ * public, by `expiry` (chain seconds). */
+CH_API ch_op ch_op_hash_lock(const char *id, ch_amount amount, const ch_hash *hash, uint64_t expiry);
+/* The lock that a LOCK_ADD of side `payer` adds; it borrows the payload from `op`. */
+CH_API ch_lock ch_op_lock(const ch_op *op, uint8_t payer);
+/* How FULFIL, CANCEL and EXPIRE name it: keccak256 of its encoding. */
+CH_API void ch_op_lock_id(ch_hash *out, const ch_op *op, uint8_t payer);
 
 #ifdef __cplusplus
 }
