@@ -64,14 +64,27 @@ static bool run_all(cd_worker *w, cd_mail *list) {
   return any;
 }
 
+/* Tells the store when it goes to rest and when it is back. */
+static cd_mail *take(cd_worker *w, uint64_t deadline, bool *closed) {
+  const cd_store *store = &w->node->store;
+  bool rests = cd_queue_empty(&w->queue);
+  if (rests) store->ops->at_work(store->ctx, false);
+  cd_mail *list = cd_queue_take(&w->queue, deadline, closed);
+  if (rests) store->ops->at_work(store->ctx, true);
+  return list;
+}
+
 static void *run(void *arg) {
   cd_worker *w = arg;
+  const cd_store *store = &w->node->store;
   bool closed = false;
   uint64_t deadline = 0;
+  store->ops->at_work(store->ctx, true);
   while (!closed) {
-    run_all(w, cd_queue_take(&w->queue, deadline, &closed));
+    run_all(w, take(w, deadline, &closed));
     deadline = cd_timers_fire(&w->timers, cd_monotonic_ms(), w);
   }
+  store->ops->at_work(store->ctx, false);
   return NULL;
 }
 

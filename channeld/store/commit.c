@@ -10,7 +10,7 @@
 #include "schema.h"
 #include "util/log.h"
 
-#define DEFAULT_GROUP 32
+#define DEFAULT_GROUP 64
 #define DEFAULT_QUEUE 1024
 
 /* The write-ahead log, in pages of 4 KiB. A checkpoint stops commits for some milliseconds, so it waits for a pause
@@ -18,6 +18,9 @@
 #define WAL_IDLE 1000
 #define WAL_BUSY 8000
 #define IDLE_MS 100
+
+/* How long a commit waits for more units at most. */
+#define FILL_MS 5
 
 typedef struct shard {
   bool failed;   /* the commit thread's */
@@ -38,6 +41,9 @@ struct cd_committer {
   size_t queued;
   uint64_t given, settled; /* units ever given, and those whose done() has returned */
   bool stopping;
+  unsigned at_work; /* workers that may still give units */
+  bool filling;     /* the commit thread waits for these */
+  bool hurry;       /* somebody waits for all that was given */
   cd_store_stats stats;
 
   unsigned n_shards;
@@ -235,13 +241,18 @@ static void checkpoint(cd_committer *c) {
 
 /* --- The thread --------------------------------------------------------------------------------- */
 
+static struct timespec in_ms(long ms) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  t.tv_nsec += ms * 1000000L;
+  t.tv_sec += t.tv_nsec / 1000000000L;
+  t.tv_nsec %= 1000000000L;
+  return t;
+}
+
 /* Waits for something in the queue; false if a pause came first. Locked. */
 static bool wait_for_work(cd_committer *c, bool pause_counts) {
-  struct timespec until;
-  clock_gettime(CLOCK_MONOTONIC, &until);
-  until.tv_nsec += IDLE_MS * 1000000L;
-  until.tv_sec += until.tv_nsec / 1000000000L;
-  until.tv_nsec %= 1000000000L;
+  struct timespec until = in_ms(IDLE_MS);
   while (!c->head && !c->stopping) {
     if (!pause_counts)
       pthread_cond_wait(&c->given_more, &c->lock);
@@ -249,6 +260,21 @@ static bool wait_for_work(cd_committer *c, bool pause_counts) {
       return c->head || c->stopping;
   }
   return true;
+}
+
+static bool may_grow(const cd_committer *c) {
+  return c->at_work > 0 && c->queued < c->group_max && !c->hurry && !c->stopping;
+}
+
+/* A flush costs as much as some signatures, so it is put off while workers make units, until the group is full. One
+ * payment alone does not wait: its worker has nothing more to do. Locked. */
+static void fill(cd_committer *c) {
+  if (!may_grow(c)) return;
+  struct timespec until = in_ms(FILL_MS);
+  c->filling = true;
+  while (may_grow(c) && pthread_cond_timedwait(&c->given_more, &c->lock, &until) != ETIMEDOUT)
+    continue;
+  c->filling = false;
 }
 
 /* Takes the next units in order, up to the cap or to a place where a shard starts anew. Empty: the end. Locked. */
@@ -270,6 +296,7 @@ static void take_group(cd_committer *c, group *g) {
     c->queued--;
     g->unit[g->n++] = u;
   }
+  if (!c->head) c->hurry = false;
   pthread_cond_broadcast(&c->taken);
 }
 
@@ -279,6 +306,7 @@ static void *commit_main(void *arg) {
   pthread_mutex_lock(&c->lock);
   for (;;) {
     bool work = wait_for_work(c, c->wal_frames >= WAL_IDLE && c->wal_limit == WAL_BUSY);
+    if (work) fill(c);
     if (work) take_group(c, &g);
     bool end = work && g.n == 0 && !c->head && c->stopping;
     pthread_mutex_unlock(&c->lock);
@@ -296,7 +324,8 @@ static void enqueue(cd_committer *c, cd_unit *unit) {
   unit->next = NULL;
   *c->tail = unit;
   c->tail = &unit->next;
-  pthread_cond_signal(&c->given_more);
+  if (unit->shard == NO_SHARD) c->hurry = true;
+  if (!c->filling || !may_grow(c)) pthread_cond_signal(&c->given_more);
 }
 
 void cd_committer_give(cd_committer *c, cd_unit *unit) {
@@ -308,6 +337,15 @@ void cd_committer_give(cd_committer *c, cd_unit *unit) {
   c->given++;
   enqueue(c, unit);
   pthread_mutex_unlock(&c->lock);
+}
+
+void cd_committer_at_work(cd_committer *c, bool yes) {
+  pthread_mutex_lock(&c->lock);
+  assert(yes || c->at_work > 0);
+  c->at_work = yes ? c->at_work + 1 : c->at_work - 1;
+  bool go = c->filling && !may_grow(c);
+  pthread_mutex_unlock(&c->lock);
+  if (go) pthread_cond_signal(&c->given_more);
 }
 
 void cd_committer_reset(cd_committer *c, unsigned n) {
@@ -325,6 +363,8 @@ void cd_committer_reset(cd_committer *c, unsigned n) {
 void cd_committer_flush(cd_committer *c) {
   pthread_mutex_lock(&c->lock);
   uint64_t given = c->given;
+  c->hurry = true;
+  if (c->filling) pthread_cond_signal(&c->given_more);
   while (c->settled < given)
     pthread_cond_wait(&c->settled_more, &c->lock);
   pthread_mutex_unlock(&c->lock);

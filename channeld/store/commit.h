@@ -17,6 +17,7 @@ ch_err cd_committer_start(cd_committer **out, sqlite3 *db, const cd_store_config
 void cd_committer_stop(cd_committer *c);
 
 void cd_committer_give(cd_committer *c, cd_unit *unit);
+void cd_committer_at_work(cd_committer *c, bool yes);
 void cd_committer_reset(cd_committer *c, unsigned n);
 void cd_committer_flush(cd_committer *c);
 /* A unit of its own for one row; returns when it is durable or failed. */

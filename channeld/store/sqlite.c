@@ -114,6 +114,10 @@ static void store_commit(void *ctx, cd_unit *unit) {
   cd_committer_give(((store *)ctx)->committer, unit);
 }
 
+static void store_at_work(void *ctx, bool yes) {
+  cd_committer_at_work(((store *)ctx)->committer, yes);
+}
+
 static void store_reset(void *ctx, unsigned shard) {
   cd_committer_reset(((store *)ctx)->committer, shard);
 }
@@ -178,6 +182,7 @@ static void store_close(void *ctx) {
 
 static const cd_store_ops OPS = {
     .commit = store_commit,
+    .at_work = store_at_work,
     .reset = store_reset,
     .flush = store_flush,
     .channels = store_channels,

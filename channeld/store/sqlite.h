@@ -18,7 +18,7 @@ typedef struct cd_store_config {
   const char *path;   /* the database file, made if it is not there; its folder must exist */
   const char *vfs;    /* SQLite's name for the file layer; NULL: the system's. Tests name theirs */
   unsigned shards;    /* units have a shard below this; at least 1 */
-  unsigned group;     /* most units in one transaction; 0: 32. More lets workers and flushes fall into lockstep */
+  unsigned group;     /* most units in one transaction; 0: 64 */
   unsigned queue;     /* most units that wait; 0: 1024 */
   uint64_t check_all; /* files above this many bytes are checked at start in part only; 0: 256 MiB */
 } cd_store_config;

@@ -48,6 +48,13 @@ bool cd_queue_full(cd_queue *q) {
   return full;
 }
 
+bool cd_queue_empty(cd_queue *q) {
+  pthread_mutex_lock(&q->lock);
+  bool empty = q->head == NULL;
+  pthread_mutex_unlock(&q->lock);
+  return empty;
+}
+
 void cd_queue_close(cd_queue *q) {
   pthread_mutex_lock(&q->lock);
   q->closed = true;

@@ -35,6 +35,8 @@ bool cd_queue_put(cd_queue *q, cd_mail *mail);
 bool cd_queue_put_all(cd_queue *q, cd_mail *first, cd_mail *last, size_t n);
 /* Whether it is above its bound now. Any thread. */
 bool cd_queue_full(cd_queue *q);
+/* Whether there is nothing to take now. */
+bool cd_queue_empty(cd_queue *q);
 /* The taker gets what is there and, when nothing is left, learns that no more will come. */
 void cd_queue_close(cd_queue *q);
 

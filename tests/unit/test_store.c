@@ -49,7 +49,7 @@ static int setup_closed(void **state) {
 static int setup(void **state) {
   setup_closed(state);
   fixture *f = (fixture *)*state;
-  f->s = open_store(f->path, 0, 0);
+  f->s = open_store(f->path, 32, 0);
   return 0;
 }
 
@@ -185,6 +185,21 @@ static void test_the_last_of_a_commit_knows_it(void **state) {
   assert_int_equal(pthread_join(other, NULL), 0);
   assert_in_range(stats(f).groups - before, 3, 4); /* with the row, which may be alone */
   assert_int_equal(last, 3);
+}
+
+/* A commit waits for workers that are at work, but neither for long nor when somebody waits for it. */
+static void test_a_busy_worker_holds_nothing_up(void **state) {
+  fixture *f = (fixture *)*state;
+  f->s.ops->at_work(f->s.ctx, true);
+  for (uint64_t i = 1; i <= 3; i++) {
+    units_commit(&f->log, &f->s, units_new(1, i));
+    units_wait(&f->log, i);
+  }
+  units_commit(&f->log, &f->s, units_new(1, 4));
+  f->s.ops->flush(f->s.ctx);
+  assert_int_equal(tag_of(&f->s, 1), 4);
+  assert_int_equal(f->s.ops->peer_put(f->s.ctx, &(ch_pubkey){{2}}, "host:1"), CH_OK);
+  f->s.ops->at_work(f->s.ctx, false);
 }
 
 static void syncs_done(cd_unit *u, bool ok) {
@@ -558,6 +573,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_groups_share_a_flush_in_order, setup, teardown),
       cmocka_unit_test_setup_teardown(test_the_last_of_a_commit_knows_it, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_a_busy_worker_holds_nothing_up, setup, teardown),
       cmocka_unit_test_setup_teardown(test_done_comes_after_the_flush, setup, teardown),
       cmocka_unit_test_setup_teardown(test_close_makes_all_durable, setup, teardown),
       cmocka_unit_test_setup_teardown(test_a_full_queue_blocks, setup, teardown),
