@@ -9,6 +9,9 @@
  * layer takes no more than 128 KiB at once. */
 #define ROOM (1 << 16)
 
+/* By how much the log is made longer when it has to be. */
+#define STRETCH (1 << 18)
+
 struct cd_gather {
   sqlite3_vfs vfs; /* first: SQLite gives it back to us */
   sqlite3_vfs *base;
@@ -23,17 +26,29 @@ typedef struct log_file {
   uint8_t *bytes;
   sqlite3_int64 at; /* where they belong */
   int len;
+  sqlite3_int64 size; /* of the file, as far as we know */
 } log_file;
 
 static log_file *log_of(sqlite3_file *file) {
   return (log_file *)(void *)file;
 }
 
+/* Makes the file longer. It need not succeed. The bytes are free: they have been sent. */
+static void stretch(log_file *f) {
+  memset(f->bytes, 0, ROOM);
+  for (sqlite3_int64 end = f->size + STRETCH; f->size < end; f->size += ROOM)
+    if (f->base->pMethods->xWrite(f->base, f->bytes, ROOM, f->size) != SQLITE_OK) return;
+}
+
 /* What cannot be written is dropped: the commit that it belongs to fails. */
 static int send(log_file *f) {
   int len = f->len;
   f->len = 0;
-  return len == 0 ? SQLITE_OK : f->base->pMethods->xWrite(f->base, f->bytes, len, f->at);
+  int rc = len == 0 ? SQLITE_OK : f->base->pMethods->xWrite(f->base, f->bytes, len, f->at);
+  if (rc != SQLITE_OK || f->at + len <= f->size) return rc;
+  f->size = f->at + len;
+  stretch(f);
+  return SQLITE_OK;
 }
 
 static int log_close(sqlite3_file *file) {
@@ -64,7 +79,9 @@ static int log_write(sqlite3_file *file, const void *bytes, int len, sqlite3_int
 static int log_truncate(sqlite3_file *file, sqlite3_int64 size) {
   log_file *f = log_of(file);
   int rc = send(f);
-  return rc != SQLITE_OK ? rc : f->base->pMethods->xTruncate(f->base, size);
+  if (rc == SQLITE_OK) rc = f->base->pMethods->xTruncate(f->base, size);
+  if (rc == SQLITE_OK) f->size = size;
+  return rc;
 }
 
 static int log_sync(sqlite3_file *file, int flags) {
@@ -129,7 +146,9 @@ static int open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int
   memset(f->base, 0, (size_t)g->base->szOsFile);
   f->bytes = g->bytes;
   f->len = 0;
+  f->size = 0;
   int rc = g->base->xOpen(g->base, name, f->base, flags, out_flags);
+  if (rc == SQLITE_OK) f->base->pMethods->xFileSize(f->base, &f->size);
   if (f->base->pMethods) f->file.pMethods = &LOG_METHODS; /* then SQLite closes it, whatever rc is */
   return rc;
 }

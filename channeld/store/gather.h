@@ -4,6 +4,10 @@
  * these calls. This layer keeps appended bytes in memory until the flush, or until somebody looks at the file through
  * the same connection. No other connection misses them: with synchronous=FULL SQLite tells the others of a commit only
  * after its flush. A write that fails is reported by the flush, which fails the commit as well.
+ *
+ * And it keeps the log longer than what is in it, by zeroes, which SQLite does not take for a commit. A flush of bytes
+ * that lie within a file costs less than half of one that also makes the file longer, as the file system then writes
+ * its journal, too. SQLite writes a log from its beginning again and again, so it grows only for a while.
  */
 #ifndef CHANNELD_STORE_GATHER_H
 #define CHANNELD_STORE_GATHER_H
