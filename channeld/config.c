@@ -325,8 +325,8 @@ static bool check_together(const cd_config *c, char *why, size_t why_len) {
   return false;
 }
 
-cd_config_result cd_config_load(cd_config *out, int argc, char **argv, char *(*env)(const char *), char *why,
-                                size_t why_len) {
+static cd_config_result load(cd_config *out, int argc, char **argv, char *(*env)(const char *), char *why,
+                             size_t why_len) {
   /* The first round finds the directory, the second reads its file in the right place of the order. */
   if (!read_defaults(out, env, why, why_len) || !read_environment(out, env, why, why_len)) return CD_CONFIG_BAD;
   cd_config_result flags = read_flags(out, argc, argv, why, why_len);
@@ -338,6 +338,15 @@ cd_config_result cd_config_load(cd_config *out, int argc, char **argv, char *(*e
   if (!read_file(out, why, why_len) || !read_environment(out, env, why, why_len)) return CD_CONFIG_BAD;
   flags = read_flags(out, argc, argv, why, why_len);
   return flags != CD_CONFIG_OK || check_together(out, why, why_len) ? flags : CD_CONFIG_BAD;
+}
+
+cd_config_result cd_config_load(cd_config *out, int argc, char **argv, char *(*env)(const char *), char *why,
+                                size_t why_len) {
+  cd_config_result result = load(out, argc, argv, env, why, why_len);
+  if (result != CD_CONFIG_BAD) return result;
+  for (char *s = why; *s != '\0'; s++) /* what it quotes must not steer a terminal */
+    if ((unsigned char)*s < ' ' || *s == 127) *s = '?';
+  return result;
 }
 
 void cd_config_help(FILE *to) {

@@ -9,6 +9,7 @@ import glob
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -41,6 +42,7 @@ class Build:
     kind: str
     compiler: str = "gcc"
     options: tuple = ()
+    targets: tuple = ()  # of ninja; none: the default ones
     env: dict = dataclasses.field(default_factory=dict)
     slower: int = 1  # how much longer a test may take here
 
@@ -59,6 +61,8 @@ ASAN = Build("asan", options=("-Db_sanitize=address,undefined",), slower=5, env=
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"})
 TSAN = Build("tsan", options=("-Db_sanitize=thread",), slower=10, env={
     "TSAN_OPTIONS": f"halt_on_error=1:second_deadlock_stack=1:suppressions={CHECK}/tsan.supp"})
+FUZZ = Build("fuzz", compiler="clang", targets=("fuzzers",), options=(
+    "-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dc_args=-fsanitize=fuzzer-no-link"))
 
 
 class Tally:
@@ -160,7 +164,8 @@ def build(tally, stage, kind):
     if kind.dir not in tally.built:
         configured = os.path.exists(os.path.join(kind.dir, "build.ninja"))
         setup = ["meson", "setup", kind.dir, ROOT, *kind.options]
-        command = ["sh", "-c", '"$@" && ninja -C "$0"', kind.dir, *(["true"] if configured else setup)]
+        ninja = shlex.join(["ninja", "-C", kind.dir, *kind.targets])
+        command = ["sh", "-c", f'"$@" && {ninja}', kind.dir, *(["true"] if configured else setup)]
         failures = tally.failed
         run(tally, stage, [Job(f"build with {kind.kind}", command, {"CC": kind.compiler}, tap=False, timeout=1800)])
         tally.built[kind.dir] = tally.failed == failures
@@ -222,6 +227,15 @@ def evm_faults(_quick):
                 tap=False, timeout=7200)]
 
 
+def fuzz(seconds):
+    """Each target from its corpus; SECONDS apiece, or a number of runs that takes about five."""
+    targets = sorted(glob.glob(f"{ROOT}/tests/fuzz/fuzz_*.c"))
+    names = [os.path.basename(t)[len("fuzz_"):-len(".c")] for t in targets]
+    return [Job(f"fuzz {name}", [f"{ROOT}/tests/fuzz/run.sh", f"{FUZZ.dir}/tests/fuzz_{name}",
+                                 f"{ROOT}/tests/fuzz/corpus/{name}", *([str(seconds)] if seconds else [])],
+                timeout=(seconds or 60) + 120) for name in names]
+
+
 def tidy(_quick):
     with open(os.path.join(CLANG.dir, "compile_commands.json")) as file:
         entries = json.load(file)
@@ -243,6 +257,9 @@ STAGES = {
     "san": ("unit tests and simulator with ASan and UBSan", ASAN, lambda quick: unit(ASAN) + simulate(ASAN, quick), True),
     "clang": ("a build without warnings with Clang, and its unit tests", CLANG, lambda quick: unit(CLANG), True),
     "tidy": ("clang-tidy over library and daemon", CLANG, tidy, True),
+    "fuzz": ("each decoder with hostile bytes, for a moment", FUZZ, lambda quick: fuzz(0), True),
+    "fuzz-long": ("the same, FUZZ_SECONDS (600) each", FUZZ,
+                  lambda quick: fuzz(int(os.environ.get("FUZZ_SECONDS", 600))), False),
     "tsan": ("unit tests with ThreadSanitizer", TSAN, lambda quick: unit(TSAN), True),
     "san-e2e": ("the daemons of e2e with ASan and UBSan", ASAN, lambda quick: end_to_end(ASAN), False),
     "tsan-e2e": ("the daemons of e2e with ThreadSanitizer", TSAN, lambda quick: end_to_end(TSAN), False),

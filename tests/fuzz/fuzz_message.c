@@ -1,9 +1,6 @@
-/* libFuzzer target: any bytes are refused, ignored, or the one encoding of what was read from them. */
-#include <stdlib.h>
-
+/* Messages of peers: any bytes are refused, ignored, or the one encoding of what was read from them. */
 #include "channel/message.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   ch_msg msg;
@@ -11,8 +8,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (ch_msg_decode(&msg, &known, data, size) != CH_OK || !known) return 0;
   uint8_t *again;
   size_t len;
-  if (ch_msg_encode(&msg, &again, &len) != CH_OK || len != size) abort();
-  if (msg.type != CH_MSG_ERROR && memcmp(again, data, size) != 0) abort(); /* an error's text is sanitised */
+  must(ch_msg_encode(&msg, &again, &len) == CH_OK && len == size, "what was read can be written");
+  must(msg.type == CH_MSG_ERROR || memcmp(again, data, size) == 0, "one encoding"); /* an error's text is sanitised */
   free(again);
   ch_msg_clear(&msg);
   return 0;

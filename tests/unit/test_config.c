@@ -236,6 +236,12 @@ static void rpc_urls(void **state) {
   assert_string_equal(c.rpc, "http://e http://f");
 }
 
+static void quoted_text(void **state) {
+  const tempdir *dir = *state;
+  write_config(dir, "listen = 127.0.0.1:1\n\033[2J\x7f = 1\n");
+  assert_refused(dir, NULL, NULL, "`?[2J?`");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(defaults, setup, teardown),
@@ -245,6 +251,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(file_of_the_directory_that_flags_name, setup, teardown),
       cmocka_unit_test_setup_teardown(bad_lines, setup, teardown),
       cmocka_unit_test_setup_teardown(bad_values, setup, teardown),
+      cmocka_unit_test_setup_teardown(quoted_text, setup, teardown),
       cmocka_unit_test_setup_teardown(help_and_version, setup, teardown),
       cmocka_unit_test(assets),
       cmocka_unit_test_setup_teardown(openers, setup, teardown),
