@@ -5,7 +5,7 @@ import {IERC3009} from "@openzeppelin/contracts/interfaces/draft-IERC3009.sol";
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {Identity} from "./Identity.sol";
 import {Money} from "./Money.sol";
-import {Ledger, Signature, eventWord, load, store} from "./Words.sol";
+import {Ledger, Signature, load, store} from "./Words.sol";
 import "./Reverts.sol";
 
 // Money in. Anyone may deposit for either side. `where` = epoch << 1 | side: a late deposit must not land in another life
@@ -14,11 +14,32 @@ import "./Reverts.sol";
 abstract contract Deposits is Identity, Money {
     using Ledger for uint256;
 
-    event Deposited(bytes32 indexed id, uint256 w); // amount, -, epoch, side
+    // In place, as if it were two arguments; so depositNative has a decoder of its own.
+    struct Funding {
+        bytes32 paramsHash;
+        uint256 amounts;
+    }
+
+    event Deposited(bytes32 indexed id, uint256 w); // amount, -, epoch; side in bit 223
     event Funded(bytes32 indexed id, uint256 w); // amount 0, amount 1, epoch
 
-    function depositNative(bytes32 paramsHash, bytes32 where) external payable nonReentrantView {
-        _deposit(_idOf(paramsHash, address(0)), uint256(where), msg.value);
+    // The most frequent call, so that it has a short way of its own if there is nothing to object to; otherwise the common
+    // one finds out what there is, and reverts.
+    function depositNative(bytes32 paramsHash, bytes32 where) external payable {
+        bytes32 entered = _reentrancyGuardStorageSlot();
+        uint256 id = _idOf(paramsHash, address(0));
+        (uint256 slot, bool fits) = load(id).addedQuick(uint256(where), msg.value);
+        assembly {
+            fits := gt(fits, tload(entered))
+        }
+        if (!fits) _refuse(id, uint256(where));
+        store(id, slot);
+        emit Deposited(bytes32(id), msg.value | uint256(where) << 223);
+    }
+
+    function _refuse(uint256 id, uint256 where) private nonReentrantView {
+        _deposit(id, where, msg.value);
+        assert(false);
     }
 
     function deposit(bytes32 paramsHash, address asset, bytes32 where, uint256 amount) external nonReentrant {
@@ -67,9 +88,9 @@ abstract contract Deposits is Identity, Money {
     }
 
     // For both sides at once. amounts = epoch << 224 | amount1 << 112 | amount0.
-    function fundNative(bytes32 paramsHash, bytes32 amounts) external payable nonReentrantView {
-        require(msg.value == _sum(uint256(amounts)), WrongValue());
-        _fund(_idOf(paramsHash, address(0)), uint256(amounts));
+    function fundNative(Funding calldata f) external payable nonReentrantView {
+        require(msg.value == _sum(f.amounts), WrongValue());
+        _fund(_idOf(f.paramsHash, address(0)), f.amounts);
     }
 
     function fund(bytes32 paramsHash, address asset, bytes32 amounts) external nonReentrant {
@@ -106,7 +127,7 @@ abstract contract Deposits is Identity, Money {
 
     function _deposit(uint256 id, uint256 where, uint256 amount) internal {
         store(id, _deposited(load(id), where, amount));
-        emit Deposited(bytes32(id), eventWord(amount, 0, where >> 1, where & 1));
+        emit Deposited(bytes32(id), amount | where << 223);
     }
 
     // `slot` after a deposit, if that is allowed.
@@ -114,7 +135,7 @@ abstract contract Deposits is Identity, Money {
         _checkOpenForMoney(slot, where >> 1);
         bool fits;
         (result, fits) = slot.added(where & 1, amount);
-        if (!fits) check(amount == 0 ? ZeroAmount.selector : Overflow.selector);
+        if (!fits) check(because(amount == 0 ? ZeroAmount.selector : Overflow.selector));
     }
 
     function _fund(uint256 id, uint256 amounts) private {

@@ -102,7 +102,8 @@ abstract contract Disputes is Identity, ReentrancyGuardTransient {
     }
 
     function _isParticipant(Channel c) private view returns (bool) {
-        return msg.sender == c.signer(c.side()) || msg.sender == c.payout(c.side());
+        uint256 sender = uint160(msg.sender);
+        return sender == c.signer(c.side()) || sender == c.payout(c.side());
     }
 
     function _open(Channel c, uint256 slot, uint256 salt, bytes32 outcomeHash, Signature[2] calldata sigs) private {

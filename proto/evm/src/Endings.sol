@@ -20,20 +20,20 @@ abstract contract Endings is Identity, Locks {
     bytes32 private constant CLOSE = keccak256("Close(bytes32 id,uint16 epoch,int112 net,uint40 validUntil)");
 
     // A close by one of the payees, who is named by `side` in the second word; its address is the sender's, its signature
-    // not needed. The words are those of a channel in calldata, without what all items have in common.
+    // not needed. The words are those of a channel in calldata, without what all items have in common. (Where net needs more
+    // than 96 bits, `close` does.)
     struct CloseItem {
         uint256 signer0Bond;
         uint256 signer1Terms;
-        uint256 otherPayout;
-        uint256 tag;
-        int256 net;
+        bytes32 otherPayoutNet; // payout : 160 | net : 96, two's complement
+        bytes32 tag;
         Signature otherSig;
     }
 
     struct SettleItem {
         uint256[6] channel;
         int256 net;
-        bytes32 blind;
+        uint256 blind;
         bytes locks;
     }
 
@@ -59,32 +59,32 @@ abstract contract Endings is Identity, Locks {
             for (uint256 i = 0; i < items.length; i++) {
                 own += _closeItem(c, item, i);
                 assembly {
-                    item := add(item, 0xe0)
+                    item := add(item, 0xc0)
                 }
             }
         }
         _pay(asset, msg.sender, own);
     }
 
-    function settle(uint256[6] calldata channel, int256 net, bytes32 blind, bytes calldata locks)
+    function settle(uint256[6] calldata channel, int256 net, uint256 blind, bytes calldata locks)
         external
         nonReentrant
     {
         Channel c = _read(channel);
-        (uint256 slot, int256 result, bytes4 reason) = _checkSettle(c, net, blind, locks);
+        (uint256 slot, int256 result, Reason reason) = _checkSettle(c, net, blind, locks);
         check(reason);
-        _endSettled(c, slot, result);
+        _payShares(c, slot, result, true);
     }
 
     function settleBatch(SettleItem[] calldata items) external nonReentrant {
         for (uint256 i = 0; i < items.length; i++) {
             SettleItem calldata item = items[i];
             Channel c = _read(item.channel);
-            (uint256 slot, int256 result, bytes4 reason) = _checkSettle(c, item.net, item.blind, item.locks);
-            if (reason == OK) {
-                _endSettled(c, slot, result);
+            (uint256 slot, int256 result, Reason reason) = _checkSettle(c, item.net, item.blind, item.locks);
+            if (reason.isOk()) {
+                _payShares(c, slot, result, true);
             } else {
-                emit Skipped(bytes32(c.id()), i, reason);
+                emit Skipped(bytes32(c.id()), i, bytes4(Reason.unwrap(reason)));
             }
         }
     }
@@ -101,92 +101,86 @@ abstract contract Endings is Identity, Locks {
     // Ends a batch's item, pays all but the sender's share, and returns that.
     function _closeItem(Channel c, CloseItem calldata item, uint256 i) private returns (uint256 own) {
         uint256 side = item.signer1Terms & 1;
-        c.setPayouts(side, msg.sender, item.otherPayout);
-        _identify(c, item.signer0Bond, item.signer1Terms, item.tag);
-        (uint256 slot, bytes32 digest, bytes4 reason) = _checkClose(c, item.net);
-        if (reason == OK && !_signed(digest, _place(item.otherSig), c.signer(side ^ 1))) {
-            reason = BadSignature.selector;
+        int256 net = int96(int256(uint256(item.otherPayoutNet)));
+        c.setPayouts(side, msg.sender, uint256(item.otherPayoutNet) >> 96);
+        _identify(c, item.signer0Bond, item.signer1Terms, uint256(item.tag));
+        (uint256 slot, bytes32 digest, Reason reason) = _checkClose(c, net);
+        if (reason.isOk() && !_signed(digest, _place(item.otherSig), c.signer(side ^ 1))) {
+            reason = because(BadSignature.selector);
         }
-        if (reason != OK) {
-            emit Skipped(bytes32(c.id()), i, reason);
+        if (!reason.isOk()) {
+            emit Skipped(bytes32(c.id()), i, bytes4(Reason.unwrap(reason)));
             return 0;
         }
         uint256 other;
-        (own, other) = _endClosed(c, slot, item.net);
+        (own, other) = _end(c, slot, net, false);
         if (side != 0) (own, other) = (other, own);
-        if (other != 0) _pay(c.asset(), c.payout(side ^ 1), other);
+        if (other != 0) _pay(c.asset(), address(uint160(c.payout(side ^ 1))), other);
     }
 
     function _close(Channel c, int256 net, uint256 sig0, uint256 sig1) private {
-        (uint256 slot, bytes32 digest, bytes4 reason) = _checkClose(c, net);
+        (uint256 slot, bytes32 digest, Reason reason) = _checkClose(c, net);
         check(reason);
         require(_consent(c, digest, sig0, sig1), BadSignature());
-        (uint256 p0, uint256 p1) = _endClosed(c, slot, net);
-        _pay(c.asset(), c.payout(0), p0);
-        _pay(c.asset(), c.payout(1), p1);
+        _payShares(c, slot, net, false);
     }
 
     // All but the signatures, which are to be on `digest`.
-    function _checkClose(Channel c, int256 net) private view returns (uint256 slot, bytes32 digest, bytes4 reason) {
+    function _checkClose(Channel c, int256 net) private view returns (uint256 slot, bytes32 digest, Reason reason) {
         slot = load(c.id());
         (uint256 epoch, uint256 validUntil) = (c.epoch(), c.validUntil());
-        if (slot.epoch() != epoch) return (slot, 0, WrongEpoch.selector);
-        if (block.timestamp > validUntil) return (slot, 0, Expired.selector);
+        if (slot.epoch() != epoch) return (slot, 0, because(WrongEpoch.selector));
+        if (block.timestamp > validUntil) return (slot, 0, because(Expired.selector));
         digest = _digest(CLOSE, c.id(), epoch, uint256(net), validUntil);
     }
 
     // The deadline itself still belongs to the refuters.
-    function _checkSettle(Channel c, int256 net, bytes32 blind, bytes calldata locks)
+    function _checkSettle(Channel c, int256 net, uint256 blind, bytes calldata locks)
         private
         view
-        returns (uint256 slot, int256 result, bytes4 reason)
+        returns (uint256 slot, int256 result, Reason reason)
     {
         slot = load(c.id());
-        if (slot.epoch() != c.epoch()) return (slot, 0, WrongEpoch.selector);
-        if (!slot.disputed()) return (slot, 0, NoDispute.selector);
+        if (slot.epoch() != c.epoch()) return (slot, 0, because(WrongEpoch.selector));
+        if (!slot.disputed()) return (slot, 0, because(NoDispute.selector));
         uint256 dispute = load(c.slot(1));
-        if (block.timestamp <= dispute.deadline()) return (slot, 0, TooEarly.selector);
+        if (block.timestamp <= dispute.deadline()) return (slot, 0, because(TooEarly.selector));
         if (dispute.version() == 0) return (slot, 0, OK);
         bytes32 locksHash = locks.length == 0 ? bytes32(0) : keccak256(locks);
         if (keccak256(abi.encode(net, locksHash, blind)) != bytes32(load(c.slot(2)))) {
-            return (slot, 0, WrongOutcome.selector);
+            return (slot, 0, because(WrongOutcome.selector));
         }
         (result, reason) = locks.length == 0 ? (net, OK) : _resolve(locks, net);
     }
 
-    // Closes, pays the bond of a dispute if there is one, and returns what is left to pay.
-    function _endClosed(Channel c, uint256 slot, int256 net) private returns (uint256 p0, uint256 p1) {
-        (p0, p1) = _divide(c, slot, net);
-        if (slot.disputed()) return _endDisputed(c, net, p0, p1, false);
-        emit Closed(bytes32(c.id()), eventWord(p0, p1, c.epoch(), 0), _detail(net, 0, 0));
+    function _payShares(Channel c, uint256 slot, int256 net, bool settled) private {
+        (uint256 p0, uint256 p1) = _end(c, slot, net, settled);
+        _pay(c.asset(), address(uint160(c.payout(0))), p0);
+        _pay(c.asset(), address(uint160(c.payout(1))), p1);
     }
 
-    function _endSettled(Channel c, uint256 slot, int256 net) private {
-        (uint256 p0, uint256 p1) = _divide(c, slot, net);
-        (p0, p1) = _endDisputed(c, net, p0, p1, true);
-        _pay(c.asset(), c.payout(0), p0);
-        _pay(c.asset(), c.payout(1), p1);
-    }
-
-    // Ends the epoch. p0 = clamp(contribution0 - net, 0, total), p1 = total - p0: never more than the channel holds.
-    function _divide(Channel c, uint256 slot, int256 net) private returns (uint256, uint256) {
+    // Ends the epoch, pays the bond of a dispute, and returns what is left to pay to each side:
+    // p0 = clamp(contribution0 - net, 0, total), p1 = total - p0, which is never more than the channel holds.
+    function _end(Channel c, uint256 slot, int256 net, bool settled) private returns (uint256 p0, uint256 p1) {
         unchecked {
             int256 total = slot.total();
-            int256 p0 = slot.contribution(0) - net;
-            if (p0 < 0) p0 = 0;
-            if (p0 > total) p0 = total;
-            store(c.id(), slot.ended());
-            return (uint256(p0), uint256(total - p0));
+            int256 share = slot.contribution(0) - net;
+            if (share < 0) share = 0;
+            if (share > total) share = total;
+            (p0, p1) = (uint256(share), uint256(total - share));
         }
+        store(c.id(), slot.ended());
+        if (slot.disputed()) return _endDispute(c, net, p0, p1, settled);
+        emit Closed(bytes32(c.id()), eventWord(p0, p1, slot.epoch(), 0), _detail(net, 0, 0));
     }
 
     // Cleans the slots of a dispute and pays its bond: with a share of the native coin, if it goes to the same payee.
-    function _endDisputed(Channel c, int256 net, uint256 p0, uint256 p1, bool settled)
+    function _endDispute(Channel c, int256 net, uint256 p0, uint256 p1, bool settled)
         private
         returns (uint256, uint256)
     {
         uint256 dispute = load(c.slot(1));
-        address to = _bondTo(c, dispute);
+        uint256 to = _bondTo(c, dispute);
         store(c.slot(1), 0);
         store(c.slot(2), 0);
         uint256 w = eventWord(p0, p1, c.epoch(), dispute.forfeited() ? 1 : 0);
@@ -197,15 +191,15 @@ abstract contract Endings is Identity, Locks {
         }
         if (c.asset() == address(0) && to == c.payout(0)) return (p0 + c.bond(), p1);
         if (c.asset() == address(0) && to == c.payout(1)) return (p0, p1 + c.bond());
-        _pay(address(0), to, c.bond());
+        _pay(address(0), address(uint160(to)), c.bond());
         return (p0, p1);
     }
 
     // Whose the bond is. Takes the attached beneficiary out of slot 3.
-    function _bondTo(Channel c, uint256 dispute) private returns (address to) {
+    function _bondTo(Channel c, uint256 dispute) private returns (uint256 to) {
         to = c.payout(dispute.challenger() ^ (dispute.forfeited() ? 1 : 0));
         if (dispute.rewarded()) {
-            if (dispute.forfeited()) to = address(uint160(load(c.slot(3))));
+            if (dispute.forfeited()) to = load(c.slot(3));
             store(c.slot(3), 0);
         }
     }

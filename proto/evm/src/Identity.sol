@@ -96,7 +96,7 @@ abstract contract Identity {
     }
 
     // True if the 64 bytes of calldata at `sig` are `signer`'s signature on `digest`. Nobody is the zero address.
-    function _signed(bytes32 digest, uint256 sig, address signer) internal view returns (bool ok) {
+    function _signed(bytes32 digest, uint256 sig, uint256 signer) internal view returns (bool ok) {
         assembly ("memory-safe") {
             let m := mload(0x40)
             let vs := calldataload(add(sig, 0x20))
@@ -113,8 +113,9 @@ abstract contract Identity {
 
     // Both parties signed `digest`. A payee that sends the call consents by sending it.
     function _consent(Channel c, bytes32 digest, uint256 sig0, uint256 sig1) internal view returns (bool) {
-        return (c.paysTo(0, msg.sender) || _signed(digest, sig0, c.signer(0)))
-            && (c.paysTo(1, msg.sender) || _signed(digest, sig1, c.signer(1)));
+        uint256 sender = uint160(msg.sender);
+        return (sender == c.payout(0) || _signed(digest, sig0, c.signer(0)))
+            && (sender == c.payout(1) || _signed(digest, sig1, c.signer(1)));
     }
 
     function _stateSigned(Channel c, bytes32 outcomeHash, Signature[2] calldata sigs) internal view returns (bool) {

@@ -41,7 +41,7 @@ abstract contract Locks is Money {
     }
 
     // `net` after all locks, saturated at what a channel can hold: what is beyond it makes no other payout.
-    function _resolve(bytes calldata locks, int256 net) internal view returns (int256, bytes4) {
+    function _resolve(bytes calldata locks, int256 net) internal view returns (int256, Reason) {
         uint256 lock;
         uint256 end;
         assembly {
@@ -51,9 +51,9 @@ abstract contract Locks is Money {
         unchecked {
             while (lock < end) {
                 uint256 next = _after(lock, end);
-                if (next == 0) return (0, BadLocks.selector);
-                (uint256 paid, bytes4 reason) = _owed(lock);
-                if (reason != OK) return (0, reason);
+                if (next == 0) return (0, because(BadLocks.selector));
+                (uint256 paid, Reason reason) = _owed(lock);
+                if (!reason.isOk()) return (0, reason);
                 net = _payer(lock) == 0 ? net + int256(paid) : net - int256(paid);
                 lock = next;
             }
@@ -64,14 +64,14 @@ abstract contract Locks is Money {
     }
 
     // How much of a lock goes to its payee. A hash lock counts if revealed at or before its expiry, and as unpaid only after.
-    function _owed(uint256 lock) private view returns (uint256, bytes4) {
+    function _owed(uint256 lock) private view returns (uint256, Reason) {
         uint256 expiry = uint40(_word(lock) >> 96);
         if (_condition(lock) == 0) {
             uint256 time = revealedAt[bytes32(_word(lock + HEAD))];
             if (time != 0 && time <= expiry) return (_amount(lock), OK);
-            return (0, block.timestamp > expiry ? OK : LockPending.selector);
+            return (0, block.timestamp > expiry ? OK : because(LockPending.selector));
         }
-        if (block.timestamp <= expiry) return (0, LockPending.selector);
+        if (block.timestamp <= expiry) return (0, because(LockPending.selector));
         (uint256 answer, uint256 amount) = (_ask(lock), _amount(lock));
         return (answer < amount ? answer : amount, OK);
     }

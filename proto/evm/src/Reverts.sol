@@ -33,11 +33,24 @@ error BadToken(); // there is no token at the asset's address
 error TransferFailed(); // the token could not be pulled, or a claim could not be paid
 error ShortDelivery(); // the token delivered another amount than the two sides' together
 
+// A reason as a value, for checks that do not revert: the error's selector in the highest bytes.
+type Reason is bytes32;
+
 // The reason of a check that found nothing to object to.
-bytes4 constant OK = 0;
+Reason constant OK = Reason.wrap(0);
+
+function because(bytes4 selector) pure returns (Reason) {
+    return Reason.wrap(selector);
+}
+
+function isOk(Reason reason) pure returns (bool) {
+    return Reason.unwrap(reason) == 0;
+}
+
+using {isOk} for Reason global;
 
 // Reverts with `reason` as its data, unless it is OK.
-function check(bytes4 reason) pure {
+function check(Reason reason) pure {
     assembly ("memory-safe") {
         if reason {
             mstore(0, reason)

@@ -57,7 +57,7 @@ abstract contract Withdrawals is Deposits {
         require(_consent(c, digest, sig0, sig1), BadSignature());
         store(c.id(), _taken(slot, side, amount));
         emit Withdrawn(bytes32(c.id()), eventWord(amount, 0, c.epoch(), side));
-        _pay(c.asset(), c.payout(side), amount);
+        _pay(c.asset(), address(uint160(c.payout(side))), amount);
     }
 
     // What both have in common up to the signatures.

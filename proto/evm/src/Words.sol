@@ -32,12 +32,16 @@ library ChannelWords {
         }
     }
 
-    function signer(Channel c, uint256 who) internal pure returns (address) {
-        return address(uint160(word(c, 0x40 + (who << 5))));
+    function signer(Channel c, uint256 who) internal pure returns (uint256) {
+        unchecked {
+            return word(c, 0x40 + (who << 5));
+        }
     }
 
-    function payout(Channel c, uint256 who) internal pure returns (address) {
-        return address(uint160(word(c, 0x80 + (who << 5))));
+    function payout(Channel c, uint256 who) internal pure returns (uint256) {
+        unchecked {
+            return word(c, 0x80 + (who << 5));
+        }
     }
 
     function setPayouts(Channel c, uint256 who, address own, uint256 other) internal pure {
@@ -45,10 +49,6 @@ library ChannelWords {
             mstore(add(add(c, 0x80), shl(5, who)), own)
             mstore(sub(add(c, 0xa0), shl(5, who)), other)
         }
-    }
-
-    function paysTo(Channel c, uint256 who, address a) internal pure returns (bool) {
-        return word(c, 0x80 + (who << 5)) == uint160(a);
     }
 
     function challengePeriod(Channel c) internal pure returns (uint256) {
@@ -141,7 +141,7 @@ library Ledger {
     }
 
     // True if money may come in: in this epoch, without a dispute, and not in the last one, which a channel can end in for
-    // ever. (One jump instead of three: a deposit is the most frequent call.)
+    // ever.
     function takesMoney(uint256 s, uint256 e) internal pure returns (bool yes) {
         assembly {
             yes := iszero(or(xor(shr(EPOCH_AT, s), e), eq(e, EPOCH_LAST)))
@@ -149,15 +149,23 @@ library Ledger {
     }
 
     // `s` with more money of `side`. It fits if it is not nothing, and neither the side nor the channel exceeds MONEY_MAX.
-    function added(uint256 s, uint256 side, uint256 amount) internal pure returns (uint256, bool fits) {
-        int256 own = contribution(s, side);
-        int256 sum = total(s);
+    function added(uint256 s, uint256 side, uint256 amount) internal pure returns (uint256 result, bool fits) {
         assembly {
+            let shift := mul(MONEY_BITS, side)
+            let own := signextend(13, shr(shift, s))
+            let sum := add(signextend(13, s), signextend(13, shr(MONEY_BITS, s)))
             let room := sub(MONEY_MAX, amount)
             fits := iszero(or(or(sgt(own, room), sgt(sum, room)), iszero(lt(sub(amount, 1), MONEY_MAX))))
+            result := xor(s, shl(shift, and(xor(shr(shift, s), add(own, amount)), MONEY_MASK)))
         }
-        unchecked {
-            return (withContribution(s, side, own + int256(amount)), fits);
+    }
+
+    // Both at once, for a deposit with `where` = epoch << 1 | side.
+    function addedQuick(uint256 s, uint256 where, uint256 amount) internal pure returns (uint256 result, bool fits) {
+        bool open = takesMoney(s, where >> 1);
+        (result, fits) = added(s, where & 1, amount);
+        assembly {
+            fits := and(fits, open)
         }
     }
 
