@@ -28,11 +28,19 @@ typedef struct world {
   json_t *receipt[2]; /* of each node; NULL: it knows none */
 } world;
 
+/* The nodes know the word `finalized`, but not `safe`. */
+static json_t *block_json(const char *tag) {
+  static const uint8_t zero[CD_EVM_BLOOM];
+  if (strcmp(tag, "safe") == 0) return json_null();
+  return json_pack("{s:s, s:s, s:o, s:o, s:o}", "number", "0x1", "timestamp", "0x1", "hash",
+                   cd_value_of_bytes(zero, 32), "parentHash", cd_value_of_bytes(zero, 32), "logsBloom",
+                   cd_value_of_bytes(zero, sizeof zero));
+}
+
 static void answer(void *ctx, const char *url, const char *method, const json_t *params, json_int_t id,
                    cd_http_answer *out) {
   world *w = ctx;
   size_t i = strstr(url, "second") != NULL;
-  (void)params;
   if (w->chain_id[i] == 0)
     fake_silence(out, "Couldn't connect to server");
   else if (strcmp(method, "eth_chainId") == 0)
@@ -45,6 +53,8 @@ static void answer(void *ctx, const char *url, const char *method, const json_t 
     fake_result(out, id, cd_value_of_u64(7));
   else if (strcmp(method, "eth_getTransactionReceipt") == 0)
     fake_result(out, id, w->receipt[i] == NULL ? json_null() : json_incref(w->receipt[i]));
+  else if (strcmp(method, "eth_getBlockByNumber") == 0)
+    fake_result(out, id, block_json(json_string_value(json_array_get(params, 0))));
   else
     fake_error(out, id, -32601, "no such method");
 }
@@ -126,6 +136,30 @@ static void the_contract(void **state) {
   w->code_len = 0;
   assert_int_equal(cd_check_contract(w->rpc, &w->chain, why), CH_ERR_ARGUMENT);
   assert_says(why, "no contract");
+}
+
+static void the_tag(void **state) {
+  world *w = *state;
+  char why[CD_CHECK_WHY];
+  w->chain_id[1] = 0; /* a node that is down says nothing against it */
+  assert_int_equal(cd_check_tag(w->rpc, "finalized", why), CH_OK);
+  assert_int_equal(cd_check_tag(w->rpc, "safe", why), CH_ERR_ARGUMENT);
+  assert_says(why, "--confirmations");
+}
+
+/* The events that are looked for are the contract's: their hashes stand in its code. */
+static void the_events(void **state) {
+  static const char *const events[] = {"Closed(bytes32,uint256,uint256)", "Settled(bytes32,uint256,uint256)",
+                                       "Skipped(bytes32,uint256,bytes4)"};
+  ch_hash topic, ours[2];
+  (void)state;
+  for (size_t i = 0; i < 3; i++) {
+    ch_keccak256(&topic, events[i], strlen(events[i]));
+    assert_non_null(memmem(cd_artifact_runtime, cd_artifact_runtime_len, topic.b, 32));
+  }
+  cd_evm_ending_topics(ours);
+  for (size_t i = 0; i < 2; i++)
+    assert_non_null(memmem(cd_artifact_runtime, cd_artifact_runtime_len, ours[i].b, 32));
 }
 
 static void accounts(void **state) {
@@ -218,8 +252,8 @@ static void hostile_receipts(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(the_chain), TEST(the_contract),        TEST(accounts),
-      TEST(receipts),  TEST(receipts_of_batches), TEST(hostile_receipts),
+      TEST(the_chain), TEST(the_contract), TEST(the_events),          TEST(the_tag),
+      TEST(accounts),  TEST(receipts),     TEST(receipts_of_batches), TEST(hostile_receipts),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -159,6 +159,7 @@ static ch_err open_nodes(l1 *l, const cd_l1_evm_config *cfg, bool *offline, char
   if (err == CH_OK) err = cd_check_chain(l->rpc, cfg->chain_id, &l->chain.chain_id, offline, why);
   l->chain.adjudicator = cfg->contract;
   if (err == CH_OK && !*offline && !ch_addr_is_zero(&cfg->contract)) err = cd_check_contract(l->rpc, &l->chain, why);
+  if (err == CH_OK && !*offline && cfg->final_tag != NULL) err = cd_check_tag(l->rpc, cfg->final_tag, why);
   return err;
 }
 

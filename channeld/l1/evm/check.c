@@ -115,6 +115,20 @@ ch_err cd_check_contract(cd_rpc *rpc, const ch_chain *chain, char why[CD_CHECK_W
   return err == CH_OK ? check_domain(rpc, chain, where, why) : err;
 }
 
+ch_err cd_check_tag(cd_rpc *rpc, const char *tag, char why[CD_CHECK_WHY]) {
+  for (size_t i = 0; i < cd_rpc_count(rpc); i++) {
+    cd_evm_block b;
+    bool found;
+    cd_rpc_status status = cd_evm_block_tagged(rpc, i, tag, &b, &found);
+    if (status == CD_RPC_FAILED || found) continue;
+    snprintf(why, CD_CHECK_WHY,
+             "%s knows no `%s` block, which is what counts as final: use --confirmations with a number of blocks.",
+             cd_rpc_name(rpc, i), tag);
+    return CH_ERR_ARGUMENT;
+  }
+  return CH_OK;
+}
+
 /* --- The rest ----------------------------------------------------------------------------------------------------- */
 
 static void check_clock(cd_rpc *rpc, uint64_t wall) {

@@ -15,6 +15,8 @@ ch_err cd_check_chain(cd_rpc *rpc, uint64_t expected, uint64_t *chain_id, bool *
 /* The contract is this release's Adjudicator: its code, but for what its constructor computed, and its EIP-712 domain.
  */
 ch_err cd_check_contract(cd_rpc *rpc, const ch_chain *chain, char why[CD_CHECK_WHY]) CH_MUST_CHECK;
+/* The nodes know the block that `tag` (see cd_scan) names. */
+ch_err cd_check_tag(cd_rpc *rpc, const char *tag, char why[CD_CHECK_WHY]) CH_MUST_CHECK;
 /* Warns about a clock that is not the chain's, and of an account that cannot pay for gas. `wall`: seconds. */
 void cd_check_rest(cd_rpc *rpc, const ch_addr *account, uint64_t wall);
 
