@@ -20,6 +20,8 @@ FAULTS = {
     "cut replies": lambda p: Proxy.cut,
     "truncated replies": lambda p: Proxy.truncated,
     "HTML": lambda p: Proxy.page,
+    "huge replies": lambda p: Proxy.huge,
+    "redirections": lambda p: p.elsewhere,
     "wrong chain id": lambda p: Proxy.other_chain,
     "a frozen head": lambda p: p.frozen(),
     "a head that goes backwards": lambda p: p.frozen(behind=4),

@@ -124,6 +124,14 @@ class Proxy:
         return Status(502, b"<html><body><h1>502 Bad Gateway</h1></body></html>")
 
     @staticmethod
+    def huge(_call, forward):
+        """More than a daemon reads, though it is a good answer."""
+        return json.dumps(forward()).encode() + b" " * (17 << 20)
+
+    def elsewhere(self, _call, _forward):
+        return Status(307, b"", [("Location", self.target)])
+
+    @staticmethod
     def other_chain(call, forward):
         answer = forward()
         if call["method"] == "eth_chainId":

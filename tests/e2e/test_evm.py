@@ -25,6 +25,34 @@ def open_pay_close():
         assert b.balance() == held + 1250
 
 
+def money_in_and_out():
+    """A top-up, a withdrawal, and a second life of the same channel; after a restart all of it is still known."""
+    with EvmWorld() as world:
+        a, b = pair(world)
+        channel = open_channel(a, b, 1000)
+        path = f"/v1/channels/{channel}"
+        assert a.post(path + "/deposit", {"amount": "500", **LONG})["contributions"]["mine"] == "1500"
+        a.post(path + "/withdraw", {"amount": "300", **LONG})
+        until("the withdrawal", lambda: world.holds(1200))
+        pay(a, channel, "one", 200)
+        a.post(path + "/close", LONG)
+        for node in (a, b):
+            node.until_phase(channel, "closed")
+        assert world.holds(0)
+        a.post(path + "/deposit", {"amount": "70", **LONG})
+        b.until_phase(channel, "open")
+        for node in (a, b):
+            node.stop()
+        for node in (b, a):
+            node.start()
+        until("the channel to be in step", lambda: a.show(channel)["synced"] and b.show(channel)["synced"])
+        assert a.show(channel)["epoch"] == 1
+        pay(a, channel, "two", 7)
+        b.post(path + "/close", LONG)
+        a.until_phase(channel, "closed")
+        assert a.show(channel)["ended"]["paid"] == {"mine": "63", "peer": "7"}
+
+
 def theft_is_refuted():
     """An old state on the chain, while one of two nodes hides it and contradicts the other."""
     with EvmWorld() as world:
@@ -102,5 +130,5 @@ def refusals_at_start():
 
 
 if __name__ == "__main__":
-    sys.exit(run("evm", (open_pay_close, theft_is_refuted, reorganisation, restart_while_the_node_is_down,
+    sys.exit(run("evm", (open_pay_close, money_in_and_out, theft_is_refuted, reorganisation, restart_while_the_node_is_down,
                          stops_while_the_node_is_silent, refusals_at_start)))
