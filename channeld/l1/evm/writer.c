@@ -236,7 +236,7 @@ cd_sent cd_evm_broadcast(cd_evm_writer *w, const uint8_t *raw, size_t len, char 
   bool asked[CD_RPC_URLS_MAX] = {false};
   cd_sent best = CD_SENT_RETRY;
   snprintf(why, 200, "no node of the chain answers");
-  for (size_t i = 0; i < 2 * n; i++) {
+  for (size_t i = 0; n > 0 && i < 2 * n; i++) {
     size_t url = i % n;
     char text[200];
     if (asked[url] || (i < n ? cd_rpc_rests(w->rpc, url) : best <= CD_SENT_KNOWN)) continue;
