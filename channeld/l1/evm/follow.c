@@ -141,7 +141,7 @@ static void find_contradictions(cd_evm_follow *f, const cd_scan_block *last) {
     disagree = true;
     if (!f->disagree)
       cd_log(CD_LOG_WARN, "l1",
-             "two nodes show different blocks: until they agree nothing is signed, but disputes are answered "
+             "two nodes show different blocks: until they agree no new block counts, but disputes are answered "
              "block=%llu url=%s other=%s",
              (unsigned long long)last->number, cd_rpc_name(f->cfg.rpc, f->leader), cd_rpc_name(f->cfg.rpc, i));
   }
