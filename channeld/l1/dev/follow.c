@@ -2,7 +2,6 @@
  * again. */
 #include "follow.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 
 #include "record.h"
 #include "util/log.h"
+#include "util/poller.h"
 #include "util/table.h"
 
 #define POLL_MS 50
@@ -28,18 +28,15 @@ typedef struct found {
 
 struct cd_follow {
   cd_dev *dev;
-  uint32_t confirmations, poll_ms;
+  uint32_t confirmations;
   uint64_t (*wall)(void *ctx);
   void *wall_ctx;
   _Atomic uint64_t clock_offset, latest; /* `latest`: the highest time that was ever shown */
 
-  pthread_t thread;
-  bool running;
+  cd_poller poller;
   cd_l1_listener listener;
 
   pthread_mutex_t lock; /* what follows */
-  pthread_cond_t wake;
-  bool stopping, poked;
   cd_table watched;
   ch_hash *fresh; /* watched, but not looked at yet */
   size_t n_fresh, cap_fresh;
@@ -132,9 +129,8 @@ void cd_follow_watch(cd_follow *f, const ch_hash *id) {
     w->told = false;
     ok = add_fresh(f, id);
   }
-  f->poked = true;
-  pthread_cond_signal(&f->wake);
   pthread_mutex_unlock(&f->lock);
+  cd_poller_poke(&f->poller);
   if (!ok) {
     cd_log(CD_LOG_ERROR, "l1", "a channel is not watched: memory is out");
   }
@@ -147,10 +143,7 @@ void cd_follow_unwatch(cd_follow *f, const ch_hash *id) {
 }
 
 void cd_follow_poke(cd_follow *f) {
-  pthread_mutex_lock(&f->lock);
-  f->poked = true;
-  pthread_cond_signal(&f->wake);
-  pthread_mutex_unlock(&f->lock);
+  cd_poller_poke(&f->poller);
 }
 
 /* --- One look at the chain ------------------------------------------------------------------------------------------
@@ -273,7 +266,8 @@ static void tell(cd_follow *f, const cd_dev_look *new_look) {
   }
 }
 
-static void poll_once(cd_follow *f) {
+static void poll_once(void *ctx) {
+  cd_follow *f = ctx;
   cd_dev_look new_look;
   bool reorganised = false;
   ch_err err = cd_dev_poll(f->dev);
@@ -297,82 +291,31 @@ static void poll_once(cd_follow *f) {
   }
 }
 
-/* --- The thread -----------------------------------------------------------------------------------------------------
- */
-
-static void wait_a_while(cd_follow *f) {
-  struct timespec until;
-  clock_gettime(CLOCK_MONOTONIC, &until);
-  until.tv_nsec += (long)f->poll_ms % 1000 * 1000000;
-  until.tv_sec += f->poll_ms / 1000 + until.tv_nsec / 1000000000;
-  until.tv_nsec %= 1000000000;
-  while (!f->poked && !f->stopping && pthread_cond_timedwait(&f->wake, &f->lock, &until) != ETIMEDOUT) {
-  }
-}
-
-static void *run(void *arg) {
-  cd_follow *f = arg;
-  pthread_mutex_lock(&f->lock);
-  while (!f->stopping) {
-    f->poked = false;
-    pthread_mutex_unlock(&f->lock);
-    poll_once(f);
-    pthread_mutex_lock(&f->lock);
-    wait_a_while(f);
-  }
-  pthread_mutex_unlock(&f->lock);
-  return NULL;
-}
-
 ch_err cd_follow_start(cd_follow *f, const cd_l1_listener *listener) {
-  if (f->running) {
+  if (f->poller.running) {
     return CH_ERR_ARGUMENT;
   }
   f->listener = *listener;
-  f->stopping = false;
-  f->running = pthread_create(&f->thread, NULL, run, f) == 0;
-  return f->running ? CH_OK : CH_ERR_NO_MEMORY;
+  return cd_poller_start(&f->poller) ? CH_OK : CH_ERR_NO_MEMORY;
 }
 
 void cd_follow_stop(cd_follow *f) {
-  if (!f->running) {
-    return;
-  }
-  pthread_mutex_lock(&f->lock);
-  f->stopping = true;
-  pthread_cond_signal(&f->wake);
-  pthread_mutex_unlock(&f->lock);
-  pthread_join(f->thread, NULL);
-  f->running = false;
+  cd_poller_stop(&f->poller);
 }
 
 /* --- Life -----------------------------------------------------------------------------------------------------------
  */
 
-static bool init_sync(cd_follow *f) {
-  pthread_condattr_t attr;
-  if (pthread_condattr_init(&attr) != 0) {
-    return false;
-  }
-  bool ok = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0 && pthread_cond_init(&f->wake, &attr) == 0;
-  pthread_condattr_destroy(&attr);
-  if (ok && pthread_mutex_init(&f->lock, NULL) != 0) {
-    pthread_cond_destroy(&f->wake);
-    ok = false;
-  }
-  return ok;
-}
-
 ch_err cd_follow_new(cd_follow **out, cd_dev *dev, const cd_l1_dev_config *cfg) {
   cd_follow *f = calloc(1, sizeof *f);
   *out = NULL;
-  if (f == NULL || !init_sync(f)) {
+  if (f == NULL || !cd_poller_init(&f->poller, cfg->poll_ms == 0 ? POLL_MS : cfg->poll_ms, poll_once, f)) {
     free(f);
     return CH_ERR_NO_MEMORY;
   }
+  pthread_mutex_init(&f->lock, NULL);
   f->dev = dev;
   f->confirmations = cfg->confirmations;
-  f->poll_ms = cfg->poll_ms == 0 ? POLL_MS : cfg->poll_ms;
   f->wall = cfg->chain != NULL && cfg->chain->wall != NULL ? cfg->chain->wall : system_wall;
   f->wall_ctx = cfg->chain != NULL ? cfg->chain->wall_ctx : NULL;
   cd_table_init(&f->watched, offsetof(watched, id), sizeof(ch_hash));
@@ -397,7 +340,7 @@ void cd_follow_free(cd_follow *f) {
   cd_table_free(&f->watched);
   free(f->fresh);
   free(f->found);
-  pthread_cond_destroy(&f->wake);
+  cd_poller_free(&f->poller);
   pthread_mutex_destroy(&f->lock);
   free(f);
 }

@@ -1,12 +1,12 @@
 #include "follow.h"
 
-#include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "util/log.h"
+#include "util/poller.h"
 #include "value.h"
 #include "watch.h"
 
@@ -20,13 +20,11 @@ struct cd_evm_follow {
   cd_evm_watch watch;
   _Atomic uint64_t ahead; /* of the wall clock: the chain's */
 
-  pthread_t thread;
-  bool running;
+  cd_poller poller;
+  atomic_bool stopping;
   cd_l1_listener listener;
 
   pthread_mutex_t lock; /* what follows */
-  pthread_cond_t wake;
-  bool stopping, poked;
   bool has_head;
   cd_head head; /* the last one that was told */
 
@@ -329,10 +327,7 @@ void cd_evm_follow_once(cd_evm_follow *f) {
   cd_scan_result result = poll_nodes(f, why);
   if (result == CD_SCAN_MORE) cd_evm_follow_poke(f);
   bool trouble = result == CD_SCAN_FAILED;
-  pthread_mutex_lock(&f->lock);
-  bool stopping = f->stopping;
-  pthread_mutex_unlock(&f->lock);
-  if (stopping) return;
+  if (atomic_load(&f->stopping)) return; /* the nodes are not asked any more: no trouble */
   if (trouble && !f->in_trouble) cd_log(CD_LOG_WARN, "l1", "the chain is not read: %s", why);
   if (!trouble && f->in_trouble) cd_log(CD_LOG_INFO, "l1", "the chain is read again");
   f->in_trouble = trouble;
@@ -340,28 +335,8 @@ void cd_evm_follow_once(cd_evm_follow *f) {
 
 /* --- The thread --------------------------------------------------------------------------------------------------- */
 
-static void wait_a_while(cd_evm_follow *f) {
-  struct timespec until;
-  clock_gettime(CLOCK_MONOTONIC, &until);
-  until.tv_nsec += (long)f->cfg.poll_ms % 1000 * 1000000;
-  until.tv_sec += f->cfg.poll_ms / 1000 + until.tv_nsec / 1000000000;
-  until.tv_nsec %= 1000000000;
-  while (!f->poked && !f->stopping && pthread_cond_timedwait(&f->wake, &f->lock, &until) != ETIMEDOUT)
-    continue;
-}
-
-static void *run(void *arg) {
-  cd_evm_follow *f = arg;
-  pthread_mutex_lock(&f->lock);
-  while (!f->stopping) {
-    f->poked = false;
-    pthread_mutex_unlock(&f->lock);
-    cd_evm_follow_once(f);
-    pthread_mutex_lock(&f->lock);
-    wait_a_while(f);
-  }
-  pthread_mutex_unlock(&f->lock);
-  return NULL;
+static void look_once(void *ctx) {
+  cd_evm_follow_once(ctx);
 }
 
 void cd_evm_follow_listen(cd_evm_follow *f, const cd_l1_listener *listener) {
@@ -369,31 +344,22 @@ void cd_evm_follow_listen(cd_evm_follow *f, const cd_l1_listener *listener) {
 }
 
 ch_err cd_evm_follow_start(cd_evm_follow *f, const cd_l1_listener *listener) {
-  if (f->running) return CH_ERR_ARGUMENT;
+  if (f->poller.running) return CH_ERR_ARGUMENT;
   cd_evm_follow_listen(f, listener);
-  f->stopping = false;
-  f->running = pthread_create(&f->thread, NULL, run, f) == 0;
-  return f->running ? CH_OK : CH_ERR_NO_MEMORY;
+  return cd_poller_start(&f->poller) ? CH_OK : CH_ERR_NO_MEMORY;
 }
 
 void cd_evm_follow_stop(cd_evm_follow *f) {
-  if (!f->running) return;
-  pthread_mutex_lock(&f->lock);
-  f->stopping = true;
-  pthread_cond_signal(&f->wake);
-  pthread_mutex_unlock(&f->lock);
+  if (!f->poller.running) return;
+  atomic_store(&f->stopping, true);
   cd_rpc_stop(f->cfg.rpc);
-  pthread_join(f->thread, NULL);
-  f->running = false;
+  cd_poller_stop(&f->poller);
 }
 
 /* --- Watching ----------------------------------------------------------------------------------------------------- */
 
 void cd_evm_follow_poke(cd_evm_follow *f) {
-  pthread_mutex_lock(&f->lock);
-  f->poked = true;
-  pthread_cond_signal(&f->wake);
-  pthread_mutex_unlock(&f->lock);
+  cd_poller_poke(&f->poller);
 }
 
 void cd_evm_follow_watch(cd_evm_follow *f, const ch_hash *id) {
@@ -423,18 +389,6 @@ static bool watched(void *ctx, const ch_hash *id) {
 
 /* --- Life --------------------------------------------------------------------------------------------------------- */
 
-static bool init_sync(cd_evm_follow *f) {
-  pthread_condattr_t attr;
-  if (pthread_condattr_init(&attr) != 0) return false;
-  bool ok = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0 && pthread_cond_init(&f->wake, &attr) == 0;
-  pthread_condattr_destroy(&attr);
-  if (ok && pthread_mutex_init(&f->lock, NULL) != 0) {
-    pthread_cond_destroy(&f->wake);
-    ok = false;
-  }
-  return ok;
-}
-
 ch_err cd_evm_follow_new(cd_evm_follow **out, const cd_evm_follow_config *cfg) {
   cd_evm_follow *f = calloc(1, sizeof *f);
   *out = NULL;
@@ -442,7 +396,8 @@ ch_err cd_evm_follow_new(cd_evm_follow **out, const cd_evm_follow_config *cfg) {
     free(f);
     return CH_ERR_NO_MEMORY;
   }
-  if (!init_sync(f)) {
+  pthread_mutex_init(&f->lock, NULL);
+  if (!cd_poller_init(&f->poller, cfg->poll_ms, look_once, f)) {
     cd_evm_watch_free(&f->watch);
     free(f);
     return CH_ERR_NO_MEMORY;
@@ -466,7 +421,7 @@ void cd_evm_follow_free(cd_evm_follow *f) {
   if (f == NULL) return;
   cd_evm_follow_stop(f);
   cd_evm_watch_free(&f->watch);
-  pthread_cond_destroy(&f->wake);
+  cd_poller_free(&f->poller);
   pthread_mutex_destroy(&f->lock);
   free(f);
 }
