@@ -1,4 +1,5 @@
-"""The demo behind scripts/demo: a payer and a merchant, each a real channeld, on one embedded chain in a file.
+"""The demo behind scripts/demo: a payer and a merchant, each a real channeld, on one chain: an embedded one in a file, or
+with --l1 evm on anvil, once with a token and once with the coin.
 
 Every step is a command that a person could type (they are shown), but for the thousand single payments, which go to the
 payer's HTTP API over one connection. All amounts are checked to the last unit at the end.
@@ -13,6 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+import demo_chain
 
 BUILD = os.path.abspath(sys.argv[1])
 PERIOD, BOND = 600, 5000
@@ -54,9 +57,9 @@ class Node:
     def start(self):
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [os.path.join(BUILD, "channeld", "channeld"), "--dir", self.dir, "--l1", f"dev:{self.chain}",
-                 "--listen", "127.0.0.1:0", "--api", "127.0.0.1:0", "--challenge-period", str(PERIOD),
-                 "--bond", str(BOND), "--max-deposit", "1000000"],
+                [os.path.join(BUILD, "channeld", "channeld"), "--dir", self.dir, *self.chain.flags(), "--listen", "127.0.0.1:0",
+                 "--api", "127.0.0.1:0", "--challenge-period", str(PERIOD), "--bond", str(BOND),
+                 "--max-deposit", "1000000", "--assets", "any"],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         def answers():
             if self.process.poll() is not None:
@@ -85,7 +88,7 @@ class Node:
         return json.loads(text)
 
     def balance(self):
-        return int(self.cli("wallet", "balance", show=False)["balance"])
+        return self.chain.balance(self)
 
     def show(self, channel):
         return self.cli("channel", "show", channel, show=False)
@@ -109,7 +112,9 @@ def until_phase(nodes, channel, phase):
 
 def open_channel(payer, merchant, deposit, peer_deposit):
     node_id = merchant.info["node_id"]
-    channel = payer.cli("channel", "open", node_id, "--deposit", str(deposit), "--peer-deposit", str(peer_deposit))["id"]
+    asset = ["--asset", payer.chain.asset] if payer.chain.asset else []
+    channel = payer.cli("channel", "open", node_id, "--deposit", str(deposit), "--peer-deposit", str(peer_deposit),
+                        *asset)["id"]
     until_phase([payer, merchant], channel, "open")
     want = {payer: (deposit, peer_deposit), merchant: (peer_deposit, deposit)}
     for node, (mine, peer) in want.items():
@@ -185,20 +190,20 @@ def cheated_channel(payer, merchant, folder):
     pay(payer, channel, 40, 1000, "late")
     payer.stop()
     say("  the payer's daemon is off; a tool takes the old copy of its data to the chain")
-    done = subprocess.run([os.path.join(BUILD, "tests", "cheat"), old, payer.chain, channel], capture_output=True,
+    done = subprocess.run([os.path.join(BUILD, "tests", "cheat"), old, payer.chain.where, channel], capture_output=True,
                           text=True, timeout=WAIT)
     say("  " + done.stdout.strip())
     if done.returncode:
         raise Failed(f"the cheat tool: {done.stderr.strip()}")
     wait_for("the merchant to refute", lambda: merchant.show(channel)["waits_for"]["code"] == "window")
     say("  the merchant has refuted with the newest state; now the challenge window passes")
-    merchant.cli("dev", "warp", str(2 * PERIOD))
+    payer.chain.forward(merchant, 2 * PERIOD)
     until_phase([merchant], channel, "closed")
     payer.start()
     until_phase([payer], channel, "closed")
     for line in merchant.cli("channel", "history", channel, show=False)["history"][-5:]:
         say(f"    {line['from']:>9} -> {line['to']:<9} {line['cause']}")
-    return 50 * 1000 + BOND
+    return 50 * 1000
 
 
 def table(rows):
@@ -208,43 +213,58 @@ def table(rows):
     return all(expected == actual for _, expected, actual in rows)
 
 
-def demo(folder, nodes):
-    chain = os.path.join(folder, "chain.db")
-    say(f"demo: two daemons and an embedded chain in {folder}")
+def demo(folder, nodes, chain):
+    say(f"demo: two daemons and {chain.name}; in {folder}")
     payer, merchant = Node("payer", folder, chain), Node("merchant", folder, chain)
     nodes += [payer, merchant]
-    for node in nodes:
-        node.start()
-        node.cli("dev", "faucet", "2000000")
+    chain.begin(nodes, 2000000)
     payer.cli("peer", "connect", f"{merchant.info['node_id']}@{merchant.info['listen']}")
     moved, rows = honest_channel(payer, merchant)
     rows += [("payer, after 1", 2000000 - moved, payer.balance()),
              ("merchant, after 1", 2000000 + moved, merchant.balance())]
     moved += cheated_channel(payer, merchant, folder)
+    bonds = chain.bond_rows(payer, merchant, BOND)
+    moved += 0 if bonds else BOND
     rows += [("payer, after 2", 2000000 - moved, payer.balance()),
-             ("merchant, after 2", 2000000 + moved, merchant.balance())]
+             ("merchant, after 2", 2000000 + moved, merchant.balance())] + bonds
     if not table(rows):
         raise Failed("the balances are not what they should be")
 
 
-def main():
-    folder, nodes, started = tempfile.mkdtemp(prefix="channel-demo-"), [], time.monotonic()
+def run(kind):
+    """The whole demo on one chain; True if all went well."""
+    folder, nodes, chain = tempfile.mkdtemp(prefix="channel-demo-"), [], None
     try:
-        demo(folder, nodes)
+        chain = demo_chain.Embedded(folder) if kind == "dev" else demo_chain.Evm(folder, token=kind == "token")
+        demo(folder, nodes, chain)
         for node in nodes:
             node.stop()
+        return True
     except (Failed, OSError, subprocess.SubprocessError, http.client.HTTPException, KeyError, ValueError) as error:
         print(f"demo: failed: {error}", file=sys.stderr)
         for node in nodes:
             print(f"--- the end of {node.log}\n{open(node.log, errors='replace').read()[-3000:]}", file=sys.stderr)
-        return 1
+        return False
     finally:
         for node in nodes:
             if node.process and node.process.poll() is None:
                 node.process.kill()
                 node.process.wait()
+        if chain:
+            chain.close()
         if "--keep" not in sys.argv:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def main():
+    started, options = time.monotonic(), sys.argv[2:]
+    wanted = options[options.index("--l1") + 1:][:1] if "--l1" in options else ["dev"]
+    kinds = {"dev": ["dev"], "evm": ["token", "coin"]}.get(wanted[0] if wanted else "")
+    if kinds is None:
+        print("demo: --l1 takes dev or evm", file=sys.stderr)
+        return 2
+    if not all(run(kind) for kind in kinds):
+        return 1
     say(f"took {time.monotonic() - started:.1f} s\ndemo: ok")
     return 0
 

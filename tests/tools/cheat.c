@@ -1,7 +1,8 @@
 /* cheat.c - a thief's tool, for tests and the demo: publishes the old co-signed state that a copy of a data directory
  * has.
  *
- *   cheat COPY CHAIN CHANNEL      COPY holds channeld.db and seed; CHAIN is the embedded chain's file; CHANNEL an id
+ *   cheat COPY CHAIN CHANNEL      COPY holds channeld.db and seed; CHAIN is the embedded chain's file, or the URL of an
+ *                                 EVM chain's node; CHANNEL an id
  *
  * It runs the engine on the old copy, which then believes that the old state is the latest, and challenges with it. */
 #include <sodium.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 
 #include "channel/channel.h"
+#include "cheat_evm.h"
 #include "l1/dev/chain.h"
 
 static int die(const char *what) {
@@ -71,28 +73,46 @@ static bool submit(cd_dev *chain, const ch_secret *key, const ch_effects *fx) {
   return false;
 }
 
-static int cheat(cd_dev *chain, ch_channel *c, ch_keyring *keys) {
+/* The embedded chain's world, as the old copy is to see it. */
+static bool look_dev(cd_dev *chain, const ch_hash *id, ch_env *env, ch_onchain *out) {
+  cd_dev_block head;
+  if (cd_dev_clock(chain, &env->now, &head) || cd_dev_onchain(chain, id, head.number, out)) return false;
+  env->head_number = head.number;
+  env->head_time = head.time;
+  return true;
+}
+
+/* Shows the old copy the chain, and has it challenge. */
+static ch_channel *challenge(ch_channel *c, ch_effects *fx, const ch_env *env, const ch_chain_view *view,
+                             const ch_signer *signer) {
+  c = next(c, fx, env, &(ch_event){.kind = CH_EV_CHAIN, .u.view = view}, signer);
+  return c ? next(c, fx, env, &(ch_event){.kind = CH_EV_CHALLENGE}, signer) : NULL;
+}
+
+/* `chain` NULL: the node at `url`. */
+static int cheat(cd_dev *chain, const char *url, ch_channel *c, ch_keyring *keys) {
   const ch_hash id = *ch_channel_id_of(c);
   ch_signer signer = ch_keyring_signer(keys);
   ch_env env = {.freshness = 1u << 30};
   ch_chain_view view = {0};
-  cd_dev_block head;
-  if (cd_dev_clock(chain, &env.now, &head) || cd_dev_onchain(chain, &id, head.number, &view.head))
+  ch_origin origin;
+  ch_effects fx = {0};
+  ch_secret account;
+  ch_channel_origin(c, &origin);
+  if (!(chain ? look_dev(chain, &id, &env, &view.head) : cheat_evm_look(url, &origin.chain, &id, &env, &view.head)))
     return die("the chain cannot be read");
   view.final = view.head;
-  env.head_number = env.final_number = head.number;
-  env.head_time = env.final_time = head.time;
-  ch_effects fx = {0};
-  c = next(c, &fx, &env, &(ch_event){.kind = CH_EV_CHAIN, .u.view = &view}, &signer);
-  if (c) c = next(c, &fx, &env, &(ch_event){.kind = CH_EV_CHALLENGE}, &signer);
+  env.final_number = env.head_number;
+  env.final_time = env.head_time;
+  c = challenge(c, &fx, &env, &view, &signer);
   if (!c) return 1;
-  ch_secret account;
+  ch_keyring_account(keys, &account);
+  bool sent = chain ? submit(chain, &account, &fx) : cheat_evm_submit(url, &origin.chain, &account, &fx);
+  ch_wipe(&account, sizeof account);
+  ch_wipe(&origin, sizeof origin);
   ch_state state;
   ch_outcome outcome;
   ch_sig sig[2];
-  ch_keyring_account(keys, &account);
-  bool sent = submit(chain, &account, &fx);
-  ch_wipe(&account, sizeof account);
   ch_channel_latest(c, &state, &outcome, sig);
   ch_effects_clear(&fx);
   ch_channel_free(c);
@@ -105,16 +125,17 @@ int main(int argc, char **argv) {
   uint8_t seed[64];
   ch_hash id;
   char why[CD_DEV_WHY] = "";
-  cd_dev *chain;
+  cd_dev *chain = NULL;
   ch_keyring *keys;
   if (argc != 4 || !ch_unhex(id.b, sizeof id.b, argv[3])) return die("usage: cheat COPY CHAIN CHANNEL_ID");
   if (sodium_init() < 0 || !read_seed(argv[1], seed)) return die("the copy's seed cannot be read");
   if (ch_keyring_new(&keys, seed)) return die("no memory for the keys");
   ch_channel *c = read_channel(argv[1], &id);
   if (!c) return die("the copy does not have this channel");
-  if (cd_dev_open(&chain, argv[2], NULL, why)) return die(why);
-  int status = cheat(chain, c, keys);
-  cd_dev_close(chain);
+  bool evm = strncmp(argv[2], "http", 4) == 0;
+  if (!evm && cd_dev_open(&chain, argv[2], NULL, why)) return die(why);
+  int status = cheat(chain, argv[2], c, keys);
+  if (!evm) cd_dev_close(chain);
   ch_keyring_free(keys);
   return status;
 }

@@ -73,9 +73,19 @@ static void make(cd_scandb *s, const ch_chain *chain) {
   cd_dev_exec(&run);
 }
 
+/* A node that ran before there was an Adjudicator: the first one is taken. */
+static void adopt(cd_scandb *s, const ch_chain *chain) {
+  const ch_addr none = {0};
+  cd_dev_run run = cd_dev_sql(&s->db, "UPDATE scan SET contract = ? WHERE contract = ?");
+  cd_dev_bind_bytes(&run, chain->adjudicator.b, sizeof chain->adjudicator.b);
+  cd_dev_bind_bytes(&run, none.b, sizeof none.b);
+  cd_dev_exec(&run);
+}
+
 static bool is_for(cd_scandb *s, const ch_chain *chain) {
   uint8_t id[8], got_id[8];
   ch_addr contract = {0};
+  adopt(s, chain);
   chain_bytes(id, chain);
   cd_dev_run run = cd_dev_sql(&s->db, "SELECT chain, contract FROM scan");
   bool same = cd_dev_row(&run);
