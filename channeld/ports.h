@@ -264,11 +264,6 @@ typedef struct cd_l1_ops {
   ch_err (*balance)(void *ctx, const ch_addr *who, const ch_addr *asset, ch_amount *out);
   /* Encodes a call of the Adjudicator, or a plain transfer, as the adapter's own bytes (malloc'ed). Never waits. */
   ch_err (*encode_call)(void *ctx, const ch_tx *tx, uint8_t **data, size_t *len);
-  /* Joins `n` such calls, all CLOSE, all SETTLE or all REVEAL, into the bytes of one transaction that sends no coin. An
-   * item that the Adjudicator would revert is skipped, and the receipt does not say so: look at the views.
-   * CH_ERR_ARGUMENT if they do not go together, or are too many for one transaction. */
-  ch_err (*encode_batch)(void *ctx, const uint8_t *const *calls, const size_t *lens, size_t n, uint8_t **data,
-                         size_t *len);
   ch_err (*encode_transfer)(void *ctx, const ch_addr *to, const ch_addr *asset, ch_amount amount, uint8_t **data,
                             size_t *len);
   /* The account's next unused nonce at the head. */

@@ -145,7 +145,7 @@ static cd_receipt send_call(fixture *f, uint64_t value, const ch_tx *call) {
                   .body = {.kind = CD_DEV_CALL, .u.call = *call}};
   signed_tx out = sign(&tx, &f->key[0]);
   assert_int_equal(submit(f, &out), CD_SENT_OK);
-  assert_int_equal(cd_dev_receipt(f->dev, &out.hash, 0, &receipt), CH_OK);
+  assert_int_equal(cd_dev_receipt(f->dev, &out.hash, &(ch_hash){0}, 0, &receipt), CH_OK);
   assert_true(receipt.status != CD_RECEIPT_NONE);
   assert_int_equal(receipt.block, head_of(f).number);
   return receipt;
@@ -357,12 +357,12 @@ static void test_reverted(void **state) {
   mint.body.kind = CD_DEV_MINT;
   signed_tx out = sign(&mint, &f->key[0]);
   assert_int_equal(submit(f, &out), CD_SENT_OK);
-  assert_int_equal(cd_dev_receipt(f->dev, &out.hash, 0, &receipt), CH_OK);
+  assert_int_equal(cd_dev_receipt(f->dev, &out.hash, &(ch_hash){0}, 0, &receipt), CH_OK);
   assert_int_equal(receipt.status, CD_RECEIPT_REVERTED);
   assert_int_equal(balance(f, &f->account[0], &NATIVE), COIN);
 
   ch_hash unknown = {{1}};
-  assert_int_equal(cd_dev_receipt(f->dev, &unknown, 0, &receipt), CH_OK);
+  assert_int_equal(cd_dev_receipt(f->dev, &unknown, &(ch_hash){0}, 0, &receipt), CH_OK);
   assert_int_equal(receipt.status, CD_RECEIPT_NONE);
 }
 
@@ -541,12 +541,12 @@ static void test_receipts(void **state) {
   assert_int_equal(submit(f, &all), CD_SENT_OK);
   uint64_t block = head_of(f).number;
   assert_int_equal(cd_dev_mine(f->dev, 2), CH_OK);
-  assert_int_equal(cd_dev_receipt(f->dev, &all.hash, 2, &receipt), CH_OK);
+  assert_int_equal(cd_dev_receipt(f->dev, &all.hash, &(ch_hash){0}, 2, &receipt), CH_OK);
   assert_true(receipt.status == CD_RECEIPT_OK && receipt.final && receipt.block == block);
-  assert_int_equal(cd_dev_receipt(f->dev, &all.hash, 3, &receipt), CH_OK);
+  assert_int_equal(cd_dev_receipt(f->dev, &all.hash, &(ch_hash){0}, 3, &receipt), CH_OK);
   assert_false(receipt.final);
   assert_int_equal(cd_dev_reorg(f->dev, 3, true), CH_OK);
-  assert_int_equal(cd_dev_receipt(f->dev, &all.hash, 1, &receipt), CH_OK);
+  assert_int_equal(cd_dev_receipt(f->dev, &all.hash, &(ch_hash){0}, 1, &receipt), CH_OK);
   assert_int_equal(receipt.status, CD_RECEIPT_NONE);
   assert_int_equal(submit(f, &all), CD_SENT_OK); /* what was dropped can be sent again */
 }

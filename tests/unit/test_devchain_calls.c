@@ -86,7 +86,7 @@ static const char *send(fixture *f, int who, uint64_t value, const cd_dev_body *
   assert_int_equal(cd_dev_tx_sign(raw, &len, &tx, &f->k.key[who]), CH_OK);
   cd_dev_tx_hash(&hash, raw, len);
   assert_int_equal(cd_dev_submit(f->dev, raw, len, why), CD_SENT_OK);
-  assert_int_equal(cd_dev_receipt(f->dev, &hash, 0, &receipt), CH_OK);
+  assert_int_equal(cd_dev_receipt(f->dev, &hash, &(ch_hash){0}, 0, &receipt), CH_OK);
   return receipt.error;
 }
 

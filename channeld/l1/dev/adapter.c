@@ -8,6 +8,8 @@
 
 #include "follow.h"
 
+#define BATCH 50 /* Close calls in one transaction: they fit into CD_DEV_DATA_MAX */
+
 typedef struct l1 {
   cd_dev *dev;
   cd_follow *follow;
@@ -47,8 +49,7 @@ static ch_err l1_nonce(void *ctx, uint64_t *out) {
 
 static ch_err l1_receipt(void *ctx, const ch_hash *hash, const ch_hash *channel, cd_receipt *out) {
   const l1 *l = ctx;
-  (void)channel;
-  return cd_dev_receipt(l->dev, hash, l->confirmations, out);
+  return cd_dev_receipt(l->dev, hash, channel, l->confirmations, out);
 }
 
 /* --- Transactions ------------------------------------------------------------------------------------------------- */
@@ -75,14 +76,6 @@ static ch_err l1_encode_call(void *ctx, const ch_tx *tx, uint8_t **data, size_t 
   return encode(&body, data, len);
 }
 
-static ch_err l1_encode_batch(void *ctx, const uint8_t *const *calls, const size_t *lens, size_t n, uint8_t **data,
-                              size_t *len) {
-  cd_dev_body body;
-  (void)ctx;
-  ch_err err = cd_dev_batch_of(&body, calls, lens, n);
-  return err == CH_OK ? encode(&body, data, len) : err;
-}
-
 static ch_err l1_encode_transfer(void *ctx, const ch_addr *to, const ch_addr *asset, ch_amount amount, uint8_t **data,
                                  size_t *len) {
   cd_dev_body body = {.kind = CD_DEV_TRANSFER};
@@ -93,12 +86,31 @@ static ch_err l1_encode_transfer(void *ctx, const ch_addr *to, const ch_addr *as
   return encode(&body, data, len);
 }
 
+static ch_err encode_batch(const cd_call *calls, size_t n, uint8_t **data, size_t *len) {
+  const uint8_t *bodies[BATCH];
+  size_t lens[BATCH];
+  cd_dev_body body;
+  if (n > BATCH) {
+    return CH_ERR_ARGUMENT;
+  }
+  for (size_t i = 0; i < n; i++) {
+    bodies[i] = calls[i].data;
+    lens[i] = calls[i].len;
+  }
+  ch_err err = cd_dev_batch_of(&body, bodies, lens, n);
+  return err == CH_OK ? encode(&body, data, len) : err;
+}
+
 /* This chain has no fees, and tells by the receipt what it refused. */
 static cd_ready l1_prepare(void *ctx, const cd_call *calls, size_t n, cd_prepared *out, char why[200]) {
   (void)ctx;
   *out = (cd_prepared){.value = calls[0].value};
-  if (n == 1 && copy_out(calls[0].data, calls[0].len, &out->data, &out->len) == CH_OK) return CD_READY;
-  snprintf(why, 200, "%s", n == 1 ? "memory is out" : "the embedded chain takes one call in a transaction");
+  ch_err err = n == 1 ? copy_out(calls[0].data, calls[0].len, &out->data, &out->len)
+                      : encode_batch(calls, n, &out->data, &out->len);
+  if (err == CH_OK) {
+    return CD_READY;
+  }
+  snprintf(why, 200, "%s", ch_err_text(err));
   return CD_READY_RETRY;
 }
 
@@ -196,11 +208,10 @@ static const cd_l1_ops OPS = {
     .address = l1_address,
     .balance = l1_balance,
     .encode_call = l1_encode_call,
-    .encode_batch = l1_encode_batch,
     .encode_transfer = l1_encode_transfer,
     .nonce = l1_nonce,
     .prepare = l1_prepare,
-    .batch = 1,
+    .batch = BATCH,
     .sign = l1_sign,
     .broadcast = l1_broadcast,
     .receipt = l1_receipt,

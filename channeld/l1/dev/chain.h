@@ -70,8 +70,10 @@ ch_err cd_dev_nonce(cd_dev *dev, const ch_addr *who, uint64_t *out) CH_MUST_CHEC
  *   CD_SENT_NONCE_LOW  used; CD_SENT_RETRY: an earlier transaction is missing, or the file cannot be used now
  * A call that the Adjudicator reverts is accepted, and mined as reverted: it uses its nonce and moves nothing. */
 cd_sent cd_dev_submit(cd_dev *dev, const uint8_t *bytes, size_t len, char why[CD_DEV_WHY]) CH_MUST_CHECK;
-/* CD_RECEIPT_NONE if the chain does not contain it (any more); final if `confirmations` blocks lie on top of it. */
-ch_err cd_dev_receipt(cd_dev *dev, const ch_hash *hash, uint32_t confirmations, cd_receipt *out) CH_MUST_CHECK;
+/* CD_RECEIPT_NONE if the chain does not contain it (any more); final if `confirmations` blocks lie on top of it. With a
+ * `channel` other than zero: whether that channel's call, of those of a batch, was executed. */
+ch_err cd_dev_receipt(cd_dev *dev, const ch_hash *hash, const ch_hash *channel, uint32_t confirmations,
+                      cd_receipt *out) CH_MUST_CHECK;
 
 /* --- What an observer sees --- */
 

@@ -1,4 +1,6 @@
 /* look.c - what an observer of the chain sees: accounts, receipts, channels now and in the recent past. */
+#include <stdio.h>
+
 #include "internal.h"
 #include "record.h"
 
@@ -27,7 +29,26 @@ ch_err cd_dev_nonce(cd_dev *dev, const ch_addr *who, uint64_t *out) {
   return cd_dev_end(dev);
 }
 
-ch_err cd_dev_receipt(cd_dev *dev, const ch_hash *hash, uint32_t confirmations, cd_receipt *out) {
+/* An item of a batch that was skipped: nothing happened to its channel in that block but that. */
+static void look_for_skip(cd_dev *dev, const ch_hash *channel, cd_receipt *out) {
+  uint8_t record[CD_DEV_RECORD_MAX];
+  ch_adj_event event;
+  cd_dev_run run = cd_dev_sql(&dev->db, "SELECT record FROM events WHERE channel = ? AND block = ? AND kind = 12");
+  cd_dev_bind_bytes(&run, channel->b, sizeof channel->b);
+  cd_dev_bind_int(&run, out->block);
+  if (cd_dev_row(&run)) {
+    size_t len = cd_dev_col_bytes(&run, 0, record, sizeof record);
+    bool sound = cd_dev_event_decode(&event, record, len);
+    out->status = CD_RECEIPT_REVERTED;
+    snprintf(out->error, sizeof out->error, "%s", sound ? ch_adj_revert_text((ch_adj_revert)event.reason) : "skipped");
+  }
+  cd_dev_done(&run);
+}
+
+_Static_assert(CH_ADJ_SKIPPED == 12, "the query above names it by number");
+
+ch_err cd_dev_receipt(cd_dev *dev, const ch_hash *hash, const ch_hash *channel, uint32_t confirmations,
+                      cd_receipt *out) {
   cd_dev_block head;
   memset(out, 0, sizeof *out);
   cd_dev_begin_read(dev);
@@ -41,6 +62,9 @@ ch_err cd_dev_receipt(cd_dev *dev, const ch_hash *hash, uint32_t confirmations, 
     out->status = len == 0 ? CD_RECEIPT_OK : CD_RECEIPT_REVERTED;
   }
   cd_dev_done(&run);
+  if (out->status == CD_RECEIPT_OK && !ch_hash_is_zero(channel)) {
+    look_for_skip(dev, channel, out);
+  }
   return cd_dev_end(dev);
 }
 
