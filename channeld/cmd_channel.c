@@ -217,6 +217,7 @@ typedef struct gather {
   json_t *refused; /* NULL: nothing is asked of the channels */
   unsigned left;
   bool lost;
+  cd_sender *sender;
   cd_reply reply;
 } gather;
 
@@ -249,6 +250,7 @@ static void answer_all(const gather *g) {
   if (g->refused == NULL) {
     cd_reply_with(g->reply, CD_OK, json_pack("{s:o}", "channels", list));
   } else {
+    cd_sender_gather(g->sender, json_array_size(list));
     cd_reply_with(g->reply, json_array_size(list) == 0 ? CD_OK : CD_ACCEPTED,
                   json_pack("{s:o, s:o}", "channels", list, "refused", sorted(g->refused)));
   }
@@ -326,7 +328,11 @@ static void ask_all(cd_args *a, void (*run)(void *self, cd_mail *mail), bool ask
     cd_reply_err(a->reply, CH_ERR_NO_MEMORY);
     return;
   }
-  *g = (gather){.list = json_array(), .refused = asks ? json_array() : NULL, .left = n->n_workers, .reply = a->reply};
+  *g = (gather){.list = json_array(),
+                .refused = asks ? json_array() : NULL,
+                .left = n->n_workers,
+                .sender = n->sender,
+                .reply = a->reply};
   pthread_mutex_init(&g->lock, NULL);
   for (unsigned i = 0; i < n->n_workers; i++) {
     *parts[i] = (part){.mail.run = run, .g = g, .list = json_array(), .refused = asks ? json_array() : NULL};
@@ -339,7 +345,7 @@ void cd_cmd_channel_list(cd_args *a) {
 }
 
 void cd_cmd_channel_close_all(cd_args *a) {
-  cd_sender_gather(a->node->sender);
+  cd_sender_gather(a->node->sender, SIZE_MAX); /* until it is known how many */
   ask_all(a, close_mine, true);
 }
 

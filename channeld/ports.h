@@ -271,7 +271,9 @@ typedef struct cd_l1_ops {
   /* Makes calls ready to be signed: asks the chain whether they would succeed now, and what they need. Several (up to
    * `batch`, all of kind Close) become one transaction. `out` is filled on READY and AFTER. May wait for the chain. */
   cd_ready (*prepare)(void *ctx, const cd_call *calls, size_t n, cd_prepared *out, char why[200]);
-  size_t batch; /* how many Close calls go into one transaction; below 2: none do */
+  size_t batch; /* how many Close calls go into one transaction at most; below 2: none do */
+  /* Whether two Close calls can be in one. NULL: any can. */
+  bool (*together)(void *ctx, const cd_call *a, const cd_call *b);
   ch_err (*sign)(void *ctx, uint64_t nonce, const cd_prepared *what, uint8_t **raw, size_t *raw_len, ch_hash *hash);
   /* Signs the same with the same nonce and a higher fee, if the schedule asks for it by now: else *raw is NULL. NULL on
    * chains without fees. */

@@ -10,7 +10,7 @@
 #include "util/queue.h"
 
 #define RETRY_MS 2000
-#define GATHER_MS 1500
+#define GATHER_MS 10000   /* a peer that has to sign is slow, or away */
 #define BALANCE_BLOCKS 20 /* how often to look whether the balance would do */
 
 /* --- The rows ------------------------------------------------------------------------------------ */
@@ -197,11 +197,14 @@ void cd_sender_wake(cd_sender *s) {
   pthread_cond_signal(&s->woken);
 }
 
-void cd_sender_gather(cd_sender *s) {
+void cd_sender_gather(cd_sender *s, size_t n) {
   if (s == NULL) return;
   pthread_mutex_lock(&s->lock);
+  s->gather_n = n;
+  s->work = true;
   s->gather_until = cd_monotonic_ms() + GATHER_MS;
   pthread_mutex_unlock(&s->lock);
+  pthread_cond_signal(&s->woken);
 }
 
 void cd_sender_stop(cd_sender *s) {

@@ -12,7 +12,7 @@
  * filled with a transfer of nothing to ourselves.
  *
  * Several Close calls become one transaction, where the chain can do that: all that are ready at once, and after
- * cd_sender_gather all that come within a moment.
+ * cd_sender_gather those that come within a while.
  */
 #ifndef CHANNELD_SENDER_H
 #define CHANNELD_SENDER_H
@@ -25,8 +25,8 @@ typedef struct cd_sender cd_sender;
 cd_sender *cd_sender_start(cd_node *n);
 /* There is something to look at. Any thread. `s` NULL is fine. */
 void cd_sender_wake(cd_sender *s);
-/* Many Close calls are about to come: they wait for each other, for a moment. Any thread. `s` NULL is fine. */
-void cd_sender_gather(cd_sender *s);
+/* `n` Close calls are about to come: they wait for each other, but not for long. Any thread. `s` NULL is fine. */
+void cd_sender_gather(cd_sender *s, size_t n);
 /* Joins the thread and frees. NULL is fine. */
 void cd_sender_stop(cd_sender *s);
 

@@ -25,7 +25,8 @@ struct cd_sender {
   pthread_mutex_t lock;
   pthread_cond_t woken;
   bool work, stop;
-  uint64_t gather_until; /* cd_monotonic_ms; under the lock */
+  uint64_t gather_until; /* cd_monotonic_ms; under the lock, like: */
+  size_t gather_n;       /* Close calls that end the waiting */
   /* the thread's own */
   cd_tx_row *rows; /* the unfinished ones, in the order of their wishes */
   size_t n, cap;

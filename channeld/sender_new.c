@@ -201,11 +201,37 @@ static int by_deadline(const void *a, const void *b) {
   return x < y ? -1 : x > y; /* they lie in the order of their wishes */
 }
 
-static bool gathering(cd_sender *s) {
+/* Whether `n` Close calls still wait for others. */
+static bool gathering(cd_sender *s, size_t n) {
   pthread_mutex_lock(&s->lock);
+  if (n >= s->gather_n) s->gather_until = 0;
   bool yes = cd_monotonic_ms() < s->gather_until;
   pthread_mutex_unlock(&s->lock);
   return yes;
+}
+
+/* Moves what can go together with the first row to the front; returns how many that are, with the first. */
+static size_t gather(const cd_sender *s, cd_tx_row **rows, size_t n, size_t most) {
+  const cd_l1 *l1 = &s->node->l1;
+  size_t together = 1;
+  cd_call first = call_of(rows[0]);
+  for (size_t i = 1; i < n && together < most; i++) {
+    cd_call other = call_of(rows[i]);
+    if (l1->ops->together != NULL && !l1->ops->together(l1->ctx, &first, &other)) continue;
+    cd_tx_row *row = rows[i];
+    memmove(rows + together + 1, rows + together, (i - together) * sizeof *rows);
+    rows[together++] = row;
+  }
+  return together;
+}
+
+static void send_closes(cd_sender *s, cd_tx_row **rows, size_t n, size_t batch) {
+  for (bool answered = true; answered && n > 0 && may_go(s, false);) {
+    size_t now = gather(s, rows, n, batch);
+    answered = now == 1 ? send_alone(s, rows[0]) : send_together(s, rows, now);
+    rows += now;
+    n -= now;
+  }
 }
 
 static void send_rows(cd_sender *s, cd_tx_row **queue, size_t n) {
@@ -218,9 +244,7 @@ static void send_rows(cd_sender *s, cd_tx_row **queue, size_t n) {
       answered = send_alone(s, queue[i]);
     }
   }
-  if (closes == 0 || gathering(s)) return;
-  for (size_t i = 0; answered && i < closes && may_go(s, false); i += batch)
-    answered = send_together(s, queue + i, closes - i < batch ? closes - i : batch);
+  if (answered && !gathering(s, closes)) send_closes(s, queue, closes, batch);
 }
 
 /* Nothing of ours uses a nonce below one that waits: the chain would never get there. */

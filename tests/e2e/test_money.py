@@ -1,5 +1,8 @@
 """Money in and out of running channels: top-ups, withdrawals, both sides funded at once, opening again, leaving all."""
+import contextlib
+import os
 import socket
+import sqlite3
 import sys
 import threading
 
@@ -338,7 +341,14 @@ def not_after_a_challenge():
         assert (a.balance(), b.balance()) == (1000000, 1000000)
 
 
+def closings(world):
+    """How many channels were closed in each block that closed any; each transaction has a block of its own."""
+    with contextlib.closing(sqlite3.connect(os.path.join(world.folder, "chain"))) as chain:
+        return [n for n, in chain.execute("SELECT count(*) FROM events WHERE kind = 2 GROUP BY block ORDER BY block")]
+
+
 def close_all():
+    """One transaction closes what is ready together, whoever the peers are."""
     with World() as world:
         a, b = pair(world)
         c = world.node("third")
@@ -346,6 +356,7 @@ def close_all():
         channels = [open_channel(a, b, 1000), open_channel(a, b, 500, 200), open_channel(a, c, 300)]
         pay(a, channels[2], "p", 100)
         close(a, b, channels[0])
+        assert closings(world) == [1]
         done = b.cli("channel", "close", channels[0], "--all")
         assert done.returncode == 2 and "not both" in done.stderr, done
         done = a.cli("channel", "close", "--all")
@@ -354,6 +365,7 @@ def close_all():
             for channel in some:
                 node.until_phase(channel, "closed")
         assert (a.balance(), b.balance(), c.balance()) == (999900, 1000000, 100)
+        assert closings(world) == [1, 2], closings(world)
         assert a.request("POST", "/v1/channels/close", {}) == (200, {"channels": [], "refused": []})
 
 

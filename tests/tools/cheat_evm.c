@@ -19,12 +19,17 @@ bool cheat_evm_look(const char *url, const ch_chain *chain, const ch_hash *id, c
   cd_rpc *rpc = connect_to(url);
   cd_evm_block head;
   bool found = false;
-  ch_hash slots[CD_EVM_SLOTS], at;
+  ch_hash slots[CD_EVM_SLOTS];
+  cd_evm_word words[CD_EVM_SLOTS];
+  char why[CD_RPC_TEXT];
   bool ok = rpc != NULL && cd_evm_block_tagged(rpc, 0, "latest", &head, &found) == CD_RPC_OK && found;
   for (unsigned k = 0; ok && k < CD_EVM_SLOTS; k++) {
-    cd_evm_slot(&at, id, k);
-    ok = cd_evm_storage(rpc, 0, &chain->adjudicator, &at, &head.hash, &slots[k]) == CD_RPC_OK;
+    words[k].block = head.hash;
+    cd_evm_slot(&words[k].slot, id, k);
   }
+  ok = ok && cd_evm_storage(rpc, 0, &chain->adjudicator, words, CD_EVM_SLOTS, why) == CD_RPC_OK;
+  for (unsigned k = 0; k < CD_EVM_SLOTS; k++)
+    slots[k] = words[k].value;
   ok = ok && cd_evm_slots_decode(&out->slots, slots) == CH_OK;
   if (ok) {
     env->head_number = head.number;

@@ -49,34 +49,39 @@ static ch_tx close_of(uint8_t salt) {
   return tx;
 }
 
-/* A payee leaves its own signature out; in a batch zeros stand there, and a stranger's call stands as it is. */
+/* What the sender and the batch say is left out of an item; what is not ours to receive cannot be in it. */
 static void a_batch_is_made_of_single_calls(void **state) {
   (void)state;
-  ch_tx tx = close_of(1), other = close_of(2);
+  ch_tx tx = close_of(1), other = close_of(2), token = close_of(3);
   other.params.payout[0] = STRANGER;
   other.params.payout[1] = tx.params.payout[0];
+  token.params.asset.b[0] ^= 1;
   const ch_addr me = tx.params.payout[0];
-  cd_bytes one = encode(&tx, &me), two = encode(&other, &me), three = encode(&other, &STRANGER), batch = {0};
-  assert_int_equal(one.n, CD_ABI_SELECTOR + 9 * CD_ABI_WORD);
+  cd_bytes one = encode(&tx, &me), two = encode(&other, &me), strange = encode(&token, &me), batch = {0};
   cd_bytes full = encode(&tx, &(ch_addr){{0x77}});
+  assert_int_equal(one.n, CD_ABI_SELECTOR + 9 * CD_ABI_WORD);
   assert_int_equal(full.n, CD_ABI_SELECTOR + 11 * CD_ABI_WORD);
-  const cd_abi_data items[] = {{one.b, one.n}, {two.b, two.n}, {full.b, full.n}};
-  assert_int_equal(cd_abi_close_batch(&batch, items, 3, &me), CH_OK);
-  assert_int_equal(batch.n, CD_ABI_SELECTOR + (2 + 3 * 11) * CD_ABI_WORD);
-  const uint8_t *item = batch.b + CD_ABI_SELECTOR + 2 * CD_ABI_WORD, zeros[64] = {0};
-  assert_memory_equal(item, full.b + CD_ABI_SELECTOR, 7 * CD_ABI_WORD);
-  assert_memory_equal(item + 7 * CD_ABI_WORD, zeros, 64); /* mine is side 0 */
-  assert_memory_equal(item + 9 * CD_ABI_WORD, tx.u.close.sig[1].b, 64);
-  item += 11 * CD_ABI_WORD;
-  assert_memory_equal(item + 7 * CD_ABI_WORD, tx.u.close.sig[0].b, 64);
-  assert_memory_equal(item + 9 * CD_ABI_WORD, zeros, 64); /* mine is side 1 */
-  item += 11 * CD_ABI_WORD;
-  assert_memory_equal(item, full.b + CD_ABI_SELECTOR, 11 * CD_ABI_WORD);
-  const cd_abi_data cut = {one.b, one.n - 1};
+  const cd_abi_data items[] = {{one.b, one.n}, {two.b, two.n}}, mixed[] = {{one.b, one.n}, {strange.b, strange.n}};
+  const cd_abi_data third[] = {{one.b, one.n}, {full.b, full.n}}, cut = {one.b, one.n - 1};
+  assert_true(cd_abi_together(&items[0], &items[1]));
+  assert_false(cd_abi_together(&mixed[0], &mixed[1]));
+  assert_false(cd_abi_together(&third[0], &third[1]));
+  assert_int_equal(cd_abi_close_batch(&batch, items, 2, &me), CH_OK);
+  assert_int_equal(batch.n, CD_ABI_SELECTOR + (3 + 2 * 7) * CD_ABI_WORD);
+  const uint8_t *item = batch.b + CD_ABI_SELECTOR + 3 * CD_ABI_WORD;
+  assert_memory_equal(item, one.b + CD_ABI_SELECTOR, 2 * CD_ABI_WORD); /* mine is side 0 */
+  assert_memory_equal(item + 2 * CD_ABI_WORD + 12, tx.params.payout[1].b, 20);
+  assert_memory_equal(item + 5 * CD_ABI_WORD, tx.u.close.sig[1].b, 64);
+  item += 7 * CD_ABI_WORD;
+  assert_int_equal(item[2 * CD_ABI_WORD - 1], 1); /* mine is side 1 */
+  assert_memory_equal(item + 2 * CD_ABI_WORD + 12, STRANGER.b, 20);
+  assert_memory_equal(item + 5 * CD_ABI_WORD, other.u.close.sig[0].b, 64);
+  assert_int_equal(cd_abi_close_batch(&batch, mixed, 2, &me), CH_ERR_ARGUMENT);
+  assert_int_equal(cd_abi_close_batch(&batch, third, 2, &me), CH_ERR_ARGUMENT);
   assert_int_equal(cd_abi_close_batch(&batch, &cut, 1, &me), CH_ERR_ARGUMENT);
   free(one.b);
   free(two.b);
-  free(three.b);
+  free(strange.b);
   free(full.b);
   free(batch.b);
 }

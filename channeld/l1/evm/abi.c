@@ -4,12 +4,12 @@
 
 #define CHANNEL_WORDS 6
 #define CHANNEL_TYPE "uint256[6]"
-#define CLOSE "close(" CHANNEL_TYPE ",int112,bytes32[4])"
-#define CLOSE_BY_PAYEE "closeByPayee(" CHANNEL_TYPE ",int112,bytes32[2])"
-#define CLOSE_WORDS (CHANNEL_WORDS + 1 + 4)
+#define SIG_TYPE "(bytes32,bytes32)"
+#define SIGS_TYPE SIG_TYPE "[2]"
+#define CLOSE_BY_PAYEE "closeByPayee(" CHANNEL_TYPE ",int256," SIG_TYPE ")"
 #define CLOSE_BY_PAYEE_WORDS (CHANNEL_WORDS + 1 + 2)
-#define DEPOSIT "deposit(bytes32,address,uint256,uint256)"
-#define FUND "fund(bytes32,address,uint256)"
+#define DEPOSIT "deposit(bytes32,address,bytes32,uint256)"
+#define FUND "fund(bytes32,address,bytes32)"
 
 /* --- Words ---------------------------------------------------------------------------------------------------------
  */
@@ -139,7 +139,7 @@ static bool is_payee(const ch_params *p, const ch_addr *sender, uint8_t *side) {
 
 static void put_deposit(cd_bytes *to, const ch_tx *tx) {
   bool native = ch_addr_is_zero(&tx->u.deposit.asset);
-  cd_abi_put_selector(to, native ? "depositNative(bytes32,uint256)" : DEPOSIT);
+  cd_abi_put_selector(to, native ? "depositNative(bytes32,bytes32)" : DEPOSIT);
   cd_abi_put_hash(to, &tx->u.deposit.params_hash);
   if (!native) cd_abi_put_addr(to, &tx->u.deposit.asset);
   put_where(to, tx->u.deposit.epoch, tx->u.deposit.side);
@@ -148,7 +148,7 @@ static void put_deposit(cd_bytes *to, const ch_tx *tx) {
 
 static void put_fund(cd_bytes *to, const ch_tx *tx) {
   bool native = ch_addr_is_zero(&tx->u.fund.asset);
-  cd_abi_put_selector(to, native ? "fundNative(bytes32,uint256)" : FUND);
+  cd_abi_put_selector(to, native ? "fundNative(bytes32,bytes32)" : FUND);
   cd_abi_put_hash(to, &tx->u.fund.params_hash);
   if (!native) cd_abi_put_addr(to, &tx->u.fund.asset);
   put_amounts(to, tx->u.fund.epoch, tx->u.fund.amount);
@@ -158,7 +158,7 @@ static void put_close(cd_bytes *to, const ch_tx *tx, const ch_addr *sender) {
   const ch_close *c = &tx->u.close.close;
   uint8_t side;
   bool payee = is_payee(&tx->params, sender, &side);
-  cd_abi_put_selector(to, payee ? CLOSE_BY_PAYEE : CLOSE);
+  cd_abi_put_selector(to, payee ? CLOSE_BY_PAYEE : "close(" CHANNEL_TYPE ",int256," SIGS_TYPE ")");
   put_channel(to, &tx->params, &tx->params.tag, &(extra){.epoch = c->epoch, .valid_until = c->valid_until});
   put_net(to, c->net);
   if (payee) {
@@ -173,8 +173,8 @@ static void put_withdraw(cd_bytes *to, const ch_tx *tx, const ch_addr *sender) {
   const extra x = {.epoch = w->epoch, .valid_until = w->valid_until, .side = w->side};
   uint8_t side;
   bool payee = is_payee(&tx->params, sender, &side);
-  cd_abi_put_selector(to, payee ? "withdrawByPayee(" CHANNEL_TYPE ",uint256,bytes32[2])"
-                                : "withdraw(" CHANNEL_TYPE ",uint256,bytes32[4])");
+  cd_abi_put_selector(to, payee ? "withdrawByPayee(" CHANNEL_TYPE ",bytes32," SIG_TYPE ")"
+                                : "withdraw(" CHANNEL_TYPE ",bytes32," SIGS_TYPE ")");
   put_channel(to, &tx->params, &tx->params.tag, &x);
   put_high_amount(to, w->seq, w->amount);
   if (payee) {
@@ -187,7 +187,7 @@ static void put_withdraw(cd_bytes *to, const ch_tx *tx, const ch_addr *sender) {
 static void put_move(cd_bytes *to, const ch_tx *tx) {
   const ch_move *m = &tx->u.move.move;
   const extra x = {.epoch = m->epoch, .valid_until = m->valid_until, .side = m->side};
-  cd_abi_put_selector(to, "move(" CHANNEL_TYPE ",uint256,bytes32,uint256,bytes32[4])");
+  cd_abi_put_selector(to, "move(" CHANNEL_TYPE ",bytes32,bytes32,bytes32," SIGS_TYPE ")");
   put_channel(to, &tx->params, &tx->params.tag, &x);
   put_high_amount(to, m->seq, m->amount);
   cd_abi_put_hash(to, &tx->u.move.to_params_hash);
@@ -200,8 +200,8 @@ static void put_challenge(cd_bytes *to, const ch_tx *tx, const ch_addr *sender) 
   const ch_challenge *c = &tx->u.challenge.challenge;
   bool own = ch_addr_eq(sender, &tx->params.signer[c->side]) || ch_addr_eq(sender, &tx->params.payout[c->side]);
   const extra x = {c->epoch, own ? 0 : c->valid_until, c->side, c->version};
-  cd_abi_put_selector(to, own ? "challenge(" CHANNEL_TYPE ",bytes32,bytes32[4])"
-                              : "challengeFor(" CHANNEL_TYPE ",bytes32,bytes32[4],bytes32[2])");
+  cd_abi_put_selector(to, own ? "challenge(" CHANNEL_TYPE ",bytes32," SIGS_TYPE ")"
+                              : "challengeFor(" CHANNEL_TYPE ",bytes32," SIGS_TYPE "," SIG_TYPE ")");
   put_channel(to, &tx->params, &tx->u.challenge.salt, &x);
   cd_abi_put_hash(to, &c->outcome_hash);
   put_sigs(to, c->version == CH_VERSION_NONE ? none : tx->u.challenge.sig);
@@ -209,7 +209,7 @@ static void put_challenge(cd_bytes *to, const ch_tx *tx, const ch_addr *sender) 
 }
 
 static void put_refute(cd_bytes *to, const ch_tx *tx) {
-  cd_abi_put_selector(to, "refute(" CHANNEL_TYPE ",bytes32,bytes32[4])");
+  cd_abi_put_selector(to, "refute(" CHANNEL_TYPE ",bytes32," SIGS_TYPE ")");
   put_channel(to, &tx->params, &tx->params.tag, &(extra){.epoch = tx->u.refute.epoch, .version = tx->u.refute.version});
   cd_abi_put_hash(to, &tx->u.refute.outcome_hash);
   put_sigs(to, tx->u.refute.sig);
@@ -217,7 +217,7 @@ static void put_refute(cd_bytes *to, const ch_tx *tx) {
 
 static void put_refute_for(cd_bytes *to, const ch_tx *tx) {
   const extra x = {.epoch = tx->u.refute_for.epoch, .version = tx->u.refute_for.version};
-  cd_abi_put_selector(to, "refuteFor(" CHANNEL_TYPE ",bytes32,bytes32[4],address,bytes32[2])");
+  cd_abi_put_selector(to, "refuteFor(" CHANNEL_TYPE ",bytes32," SIGS_TYPE ",address," SIG_TYPE ")");
   put_channel(to, &tx->params, &tx->params.tag, &x);
   cd_abi_put_hash(to, &tx->u.refute_for.outcome_hash);
   put_sigs(to, tx->u.refute_for.sig);
@@ -227,7 +227,7 @@ static void put_refute_for(cd_bytes *to, const ch_tx *tx) {
 
 static void put_settle(cd_bytes *to, const ch_tx *tx) {
   const ch_outcome *o = &tx->u.settle.outcome;
-  cd_abi_put_selector(to, "settle(" CHANNEL_TYPE ",int112,bytes32,bytes)");
+  cd_abi_put_selector(to, "settle(" CHANNEL_TYPE ",int256,bytes32,bytes)");
   put_channel(to, &tx->params, &tx->params.tag, &(extra){.epoch = tx->u.settle.epoch});
   put_net(to, o->net);
   cd_abi_put_hash(to, &o->blind);
@@ -279,30 +279,36 @@ static bool is_call(const cd_abi_data *d, const char *signature, size_t words) {
   return d->n == CD_ABI_SELECTOR + words * CD_ABI_WORD && memcmp(d->b, selector, sizeof selector) == 0;
 }
 
-/* An item is close()'s arguments as they stand. Where the payee left its own signature out, zeros take its place. */
-static bool put_close_item(cd_bytes *to, const cd_abi_data *d, const ch_addr *sender) {
-  static const ch_sig none;
-  ch_sig other;
-  const uint8_t *args = d->b + CD_ABI_SELECTOR;
-  if (is_call(d, CLOSE, CLOSE_WORDS)) {
-    cd_bytes_put(to, args, (size_t)CLOSE_WORDS * CD_ABI_WORD);
-    return true;
-  }
-  if (!is_call(d, CLOSE_BY_PAYEE, CLOSE_BY_PAYEE_WORDS)) return false;
-  bool first = memcmp(args + 2 * CD_ABI_WORD + 12, sender->b, sizeof sender->b) == 0; /* payout 0 */
-  memcpy(other.b, args + (CHANNEL_WORDS + 1) * CD_ABI_WORD, sizeof other.b);
-  cd_bytes_put(to, args, (CHANNEL_WORDS + 1) * CD_ABI_WORD);
-  put_sig(to, first ? &none : &other);
-  put_sig(to, first ? &other : &none);
-  return true;
+static const uint8_t *argument(const cd_abi_data *d, size_t i) {
+  return d->b + CD_ABI_SELECTOR + i * CD_ABI_WORD;
+}
+
+bool cd_abi_together(const cd_abi_data *a, const cd_abi_data *b) {
+  return is_call(a, CLOSE_BY_PAYEE, CLOSE_BY_PAYEE_WORDS) && is_call(b, CLOSE_BY_PAYEE, CLOSE_BY_PAYEE_WORDS) &&
+         memcmp(argument(a, 4), argument(b, 4), sizeof(ch_addr)) == 0; /* the assets */
+}
+
+/* An item is closeByPayee()'s arguments without what the sender and the batch say: its own payout and the asset. */
+static void put_close_item(cd_bytes *to, const cd_abi_data *d, const ch_addr *sender) {
+  uint8_t side = memcmp(argument(d, 2) + 12, sender->b, sizeof sender->b) == 0 ? 0 : 1;
+  cd_bytes_put(to, argument(d, 0), CD_ABI_WORD);
+  cd_bytes_put(to, argument(d, 1), CD_ABI_WORD - 1);
+  cd_bytes_put(to, &side, 1);
+  cd_bytes_put(to, argument(d, side == 0 ? 3 : 2), CD_ABI_WORD);
+  cd_bytes_put(to, argument(d, 5), (size_t)4 * CD_ABI_WORD); /* tag, net, the other's signature */
 }
 
 ch_err cd_abi_close_batch(cd_bytes *to, const cd_abi_data *closes, size_t n, const ch_addr *sender) {
-  cd_abi_put_selector(to, "closeBatch((" CHANNEL_TYPE ",int112,bytes32[4])[])");
-  cd_abi_put_u64(to, CD_ABI_WORD);
+  ch_addr asset;
+  if (n == 0 || !cd_abi_together(&closes[0], &closes[0])) return CH_ERR_ARGUMENT;
+  memcpy(asset.b, argument(&closes[0], 4), sizeof asset.b);
+  cd_abi_put_selector(to, "closeBatch(address,(uint256,uint256,uint256,uint256,int256," SIG_TYPE ")[])");
+  cd_abi_put_addr(to, &asset);
+  cd_abi_put_u64(to, 2 * CD_ABI_WORD);
   cd_abi_put_u64(to, n);
   for (size_t i = 0; i < n; i++) {
-    if (!put_close_item(to, &closes[i], sender)) return CH_ERR_ARGUMENT;
+    if (!cd_abi_together(&closes[0], &closes[i])) return CH_ERR_ARGUMENT;
+    put_close_item(to, &closes[i], sender);
   }
   return CH_OK;
 }
@@ -365,7 +371,7 @@ bool cd_abi_takes(const uint8_t *data, size_t n, ch_addr *asset, ch_amount *amou
   X("BadToken", "there is no token at the asset's address")                                                            \
   X("TransferFailed", "the token's or the coin's transfer failed")                                                     \
   X("ShortDelivery", "less of the token arrived than was sent")                                                        \
-  X("Reentered", "the contract was entered twice")
+  X("ReentrancyGuardReentrantCall", "the contract was entered twice")
 
 static const struct {
   const char *signature, *text;

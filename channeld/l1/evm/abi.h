@@ -31,8 +31,10 @@ typedef struct cd_abi_data {
   size_t n;
 } cd_abi_data;
 
-/* Appends the one call that closes all of these channels; `closes` are Close calls of the same sender. CH_ERR_ARGUMENT
- * if one is anything else. */
+/* Whether two Close calls of one sender can be made by one call: it is a payee of both channels, and they have the same
+ * asset. */
+bool cd_abi_together(const cd_abi_data *a, const cd_abi_data *b);
+/* Appends the one call that closes all of these channels. CH_ERR_ARGUMENT if they cannot go together. */
 ch_err cd_abi_close_batch(cd_bytes *to, const cd_abi_data *closes, size_t n, const ch_addr *sender) CH_MUST_CHECK;
 /* Appends the call that reveals all of these preimages. */
 void cd_abi_reveal_batch(cd_bytes *to, const ch_hash *preimages, size_t n);

@@ -72,6 +72,11 @@ static ch_err l1_encode_deploy(void *ctx, uint8_t **data, size_t *len) {
   return cd_evm_encode_deploy(&((l1 *)ctx)->writer, data, len);
 }
 
+static bool l1_together(void *ctx, const cd_call *a, const cd_call *b) {
+  (void)ctx;
+  return cd_evm_together(a, b);
+}
+
 static cd_ready l1_prepare(void *ctx, const cd_call *calls, size_t n, cd_prepared *out, char why[200]) {
   return cd_evm_prepare(&((l1 *)ctx)->writer, calls, n, out, why);
 }
@@ -130,6 +135,7 @@ static const cd_l1_ops OPS = {
     .nonce = l1_nonce,
     .prepare = l1_prepare,
     .batch = CD_EVM_BATCH,
+    .together = l1_together,
     .sign = l1_sign,
     .outbid = l1_outbid,
     .broadcast = l1_broadcast,

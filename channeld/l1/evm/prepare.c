@@ -136,17 +136,6 @@ static bool find_domain(deposit *d) {
   return ch_hash_eq(&d->domain, &shown);
 }
 
-/* v, r, s of a signature, as three words. */
-static void put_signature(cd_bytes *out, const ch_sig *sig) {
-  ch_hash r, s;
-  memcpy(r.b, sig->b, 32);
-  memcpy(s.b, sig->b + 32, 32);
-  cd_abi_put_u64(out, 27u + (s.b[0] >> 7));
-  s.b[0] &= 0x7f;
-  cd_abi_put_hash(out, &r);
-  cd_abi_put_hash(out, &s);
-}
-
 static cd_ready try_bytes(const deposit *d, cd_bytes *bytes, cd_prepared *out, char why[200]) {
   const cd_evm_call call = {.to = d->call->to, .data = bytes->b, .len = bytes->n};
   cd_ready ready = bytes->failed ? CD_READY_RETRY : ready_if(d->w, &call, ch_amount_of(0), out, why);
@@ -173,15 +162,15 @@ static cd_ready try_authorization(const deposit *d, cd_prepared *out, char why[2
   ch_keccak256(&nonce, words, sizeof words);
   cd_erc20_receive_digest(&digest, &d->domain, &d->w->account, &d->call->to, d->amount, d->until, &nonce);
   if (ch_sign(&sig, &digest, d->w->key) != CH_OK) return CD_READY_REVERTS;
-  cd_abi_put_selector(&bytes, "depositAuthorized(bytes32,address,uint256,address,uint256,uint256,uint256,bytes32,"
-                              "uint8,bytes32,bytes32)");
+  cd_abi_put_selector(&bytes, "depositAuthorized(bytes32,address,bytes32,address,uint256,uint256,uint256,uint256,"
+                              "(bytes32,bytes32))");
   cd_bytes_put(&bytes, word_of(d, 0), (size_t)3 * CD_ABI_WORD);
   cd_abi_put_addr(&bytes, &d->w->account);
   cd_abi_put_amount(&bytes, d->amount);
   cd_abi_put_u64(&bytes, 0);
   cd_abi_put_u64(&bytes, d->until);
   cd_bytes_put(&bytes, random, sizeof random);
-  put_signature(&bytes, &sig);
+  cd_bytes_put(&bytes, sig.b, sizeof sig.b);
   return try_bytes(d, &bytes, out, why);
 }
 
@@ -193,10 +182,10 @@ static cd_ready try_permit(const deposit *d, cd_prepared *out, char why[200]) {
   if (!ask_hash(d, question, &nonce)) return CD_READY_REVERTS;
   cd_erc20_permit_digest(&digest, &d->domain, &d->w->account, &d->call->to, d->amount, &nonce, d->until);
   if (ch_sign(&sig, &digest, d->w->key) != CH_OK) return CD_READY_REVERTS;
-  cd_abi_put_selector(&bytes, "depositPermit(bytes32,address,uint256,uint256,uint256,uint8,bytes32,bytes32)");
+  cd_abi_put_selector(&bytes, "depositPermit(bytes32,address,bytes32,uint256,uint256,(bytes32,bytes32))");
   cd_bytes_put(&bytes, word_of(d, 0), (size_t)4 * CD_ABI_WORD);
   cd_abi_put_u64(&bytes, d->until);
-  put_signature(&bytes, &sig);
+  cd_bytes_put(&bytes, sig.b, sizeof sig.b);
   return try_bytes(d, &bytes, out, why);
 }
 
@@ -270,6 +259,12 @@ static cd_ready prepare_batch(cd_evm_writer *w, const cd_call *calls, size_t n, 
   }
   free(bytes.b);
   return ready;
+}
+
+bool cd_evm_together(const cd_call *a, const cd_call *b) {
+  cd_evm_call x, y;
+  return cd_evm_call_of(&x, a->data, a->len) && cd_evm_call_of(&y, b->data, b->len) &&
+         cd_abi_together(&(cd_abi_data){x.data, x.len}, &(cd_abi_data){y.data, y.len});
 }
 
 cd_ready cd_evm_prepare(cd_evm_writer *w, const cd_call *calls, size_t n, cd_prepared *out, char why[200]) {

@@ -37,6 +37,7 @@ ch_err cd_evm_encode_call(cd_evm_writer *w, const ch_tx *tx, uint8_t **data, siz
 ch_err cd_evm_encode_transfer(cd_evm_writer *w, const ch_addr *to, const ch_addr *asset, ch_amount amount,
                               uint8_t **data, size_t *len);
 ch_err cd_evm_encode_deploy(cd_evm_writer *w, uint8_t **data, size_t *len);
+bool cd_evm_together(const cd_call *a, const cd_call *b);
 cd_ready cd_evm_prepare(cd_evm_writer *w, const cd_call *calls, size_t n, cd_prepared *out, char why[200]);
 ch_err cd_evm_sign(cd_evm_writer *w, uint64_t nonce, const cd_prepared *what, uint8_t **raw, size_t *raw_len,
                    ch_hash *hash);
