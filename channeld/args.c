@@ -67,6 +67,13 @@ ch_pubkey cd_arg_node(cd_args *a, const char *name) {
   return out;
 }
 
+ch_hash cd_arg_hash(cd_args *a, const char *name) {
+  ch_hash out = {0};
+  const char *text = required(a, name, "64 hex digits");
+  if (text != NULL && !ch_unhex(out.b, sizeof out.b, text)) cd_args_fail(a, name, "64 hex digits");
+  return out;
+}
+
 ch_hash cd_arg_channel(cd_args *a, const char *name) {
   ch_hash out = {0};
   const char *text = required(a, name, "a channel's id, or at least its first 6 digits");

@@ -27,6 +27,8 @@ bool cd_arg_flag(cd_args *a, const char *name);
 /* Required. */
 ch_pubkey cd_arg_node(cd_args *a, const char *name);
 /* Required; a known channel, by its id or a unique beginning of it. 404 if there is none, 400 if there are several. */
+/* 32 bytes in hex. */
+ch_hash cd_arg_hash(cd_args *a, const char *name);
 ch_hash cd_arg_channel(cd_args *a, const char *name);
 
 bool cd_parse_node(const char *text, ch_pubkey *out);

@@ -121,7 +121,7 @@ bool cd_chan_fence(cd_worker *w, cd_then then, void *arg) {
 }
 
 /* The transactions that the step wishes for, as the sender keeps them. A wish that cannot be encoded comes again. */
-static bool add_txs(cd_worker *w, flight *f) {
+static bool add_txs(cd_worker *w, flight *f, const ch_hash *id) {
   cd_l1 *l1 = &w->node->l1;
   size_t n = 0;
   for (size_t i = 0; i < f->unit.fx.n; i++)
@@ -134,7 +134,7 @@ static bool add_txs(cd_worker *w, flight *f) {
     if (e->kind != CH_FX_TX) continue;
     cd_tx_row *row = &f->unit.txs[f->unit.n_txs];
     *row = (cd_tx_row){.key = e->u.tx.key,
-                       .channel = e->u.tx.tx.id,
+                       .channel = *id,
                        .kind = (int)e->u.tx.tx.kind,
                        .value = e->u.tx.value,
                        .status = CD_TX_QUEUED,
@@ -191,13 +191,52 @@ void cd_chan_info(cd_worker *w, const cd_chan *c, ch_info *out) {
   snprintf(out->freeze_reason, sizeof out->freeze_reason, "%.*s", (int)sizeof out->freeze_reason - 1, c->trouble);
 }
 
+size_t cd_chan_locks(cd_worker *w, const cd_chan *c, ch_lock_info **out) {
+  ch_env env;
+  env_of(w, c, &env);
+  size_t n = c->state == NULL ? 0 : ch_channel_locks(c->state, &env, NULL, 0);
+  *out = n == 0 ? NULL : calloc(n, sizeof **out);
+  return *out == NULL ? 0 : ch_channel_locks(c->state, &env, *out, n);
+}
+
+/* Has the chain asked about the hashes of pending locks of which nothing is known. */
+static void watch_hashes(cd_worker *w, const cd_chan *c) {
+  const cd_l1 *l1 = &w->node->l1;
+  ch_lock_info *locks = NULL;
+  size_t n = l1->ops->watch_hash == NULL ? 0 : cd_chan_locks(w, c, &locks);
+  for (size_t i = 0; i < n; i++) {
+    const ch_lock lock = ch_op_lock(&locks[i].op, 0);
+    if (locks[i].looked || !ch_lock_is_hash(&lock)) continue;
+    const ch_hash hash = ch_lock_hash(&lock);
+    l1->ops->watch_hash(l1->ctx, &c->id, &hash);
+  }
+  free(locks);
+}
+
+/* Nobody waits for the preimages of locks that are over. */
+static void unwatch_hashes(cd_worker *w, const cd_chan *c, const ch_effects *fx) {
+  const cd_l1 *l1 = &w->node->l1;
+  for (size_t i = 0; i < fx->n && l1->ops->unwatch_hash != NULL; i++) {
+    const ch_effect *e = &fx->v[i];
+    if (e->kind != CH_FX_PAYMENT || e->u.payment.op.kind != CH_OP_LOCK_ADD) continue;
+    if (e->u.payment.status == CH_PAYMENT_PENDING || e->u.payment.status == CH_PAYMENT_LOCKED) continue;
+    const ch_lock lock = ch_op_lock(&e->u.payment.op, 0);
+    if (!ch_lock_is_hash(&lock)) continue;
+    const ch_hash hash = ch_lock_hash(&lock);
+    l1->ops->unwatch_hash(l1->ctx, &c->id, &hash);
+  }
+}
+
 /* Keeps what others know of it, and whether time matters to it. */
 static void note(cd_worker *w, cd_chan *c) {
   ch_info info;
   cd_chan_info(w, c, &info);
   c->period = info.params.challenge_period;
   bool reserved = info.reserved_mine.v != 0 || info.reserved_peer.v != 0; /* it may expire */
-  c->ticks = !c->quarantined && (info.wait != CH_WAIT_NOTHING || info.outstanding != 0 || info.queued != 0 || reserved);
+  bool busy = info.outstanding != 0 || info.queued != 0 || info.locks != 0;
+  c->ticks = !c->quarantined && (info.wait != CH_WAIT_NOTHING || busy || reserved);
+  if (info.blind_locks != 0 && info.blind_locks != c->blind_locks) watch_hashes(w, c);
+  c->blind_locks = info.blind_locks;
   if (info.phase == CH_PHASE_ABANDONED) cd_keeper_drop(w->node->keeper, &c->id);
   cd_entry entry = {info.id, info.peer, info.params.asset, info.phase, info.spendable, info.frozen};
   if (!cd_directory_put(&w->node->directory, &entry)) cd_log(CD_LOG_ERROR, "node", "out of memory");
@@ -222,7 +261,7 @@ static bool is_local(ch_err err) {
 static ch_err move_on(cd_worker *w, cd_chan *c, ch_channel *next, flight *f) {
   bool cut = wants_disconnect(&f->unit.fx);
   ch_err err = f->unit.fx.durable ? ch_channel_encode(next, &f->unit.record, &f->unit.record_len) : CH_OK;
-  if (err == CH_OK && !add_txs(w, f)) err = CH_ERR_NO_MEMORY;
+  if (err == CH_OK && !add_txs(w, f, &c->id)) err = CH_ERR_NO_MEMORY;
   if (err != CH_OK) {
     ch_channel_free(next);
     flight_free(f);
@@ -230,6 +269,7 @@ static ch_err move_on(cd_worker *w, cd_chan *c, ch_channel *next, flight *f) {
   }
   ch_channel_free(c->state);
   c->state = next;
+  unwatch_hashes(w, c, &f->unit.fx);
   note(w, c);
   /* A wish is repeated until the chain shows it done: the transaction may be lost, or be refused for now. */
   if (f->unit.n_txs > 0) c->ticks = true;
@@ -290,6 +330,7 @@ void cd_chan_view(cd_worker *w, cd_chan *c, const ch_chain_view *view) {
 void cd_chan_tick(cd_worker *w, cd_chan *c) {
   if (c->look) w->node->l1.ops->watch(w->node->l1.ctx, &c->id);
   c->look = false;
+  c->blind_locks = 0; /* what was asked may be lost: at the next change it is asked again */
   if (c->ticks) cd_chan_nudge(w, c, &(ch_event){.kind = CH_EV_TICK});
 }
 

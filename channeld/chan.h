@@ -23,6 +23,7 @@ typedef struct cd_chan {
   bool ticks;           /* look at it when the chain advances */
   bool look;            /* what the chain last showed is lost: ask again */
   bool blind;           /* read from disk, the chain's view has not come yet: no block counts until then */
+  uint32_t blind_locks; /* the chain was asked about so many of its hashes */
   bool quarantined;     /* not stepped any more */
   char trouble[160];
   struct cd_chan_wait *waits;
@@ -59,6 +60,9 @@ bool cd_chan_fence(cd_worker *w, cd_then then, void *arg);
 
 /* As documents show it, with the quarantine. */
 void cd_chan_info(cd_worker *w, const cd_chan *c, ch_info *out);
+
+/* Its pending conditional payments, malloc'ed; returns how many (0 also if memory is out). */
+size_t cd_chan_locks(cd_worker *w, const cd_chan *c, ch_lock_info **out);
 
 void cd_chan_free(cd_chan *c);
 

@@ -35,15 +35,26 @@ static void durable(cd_worker *w, void *arg, bool ok) {
   free(a);
 }
 
-void cd_chan_reply(cd_worker *w, const cd_chan *c, cd_class cls, cd_reply reply) {
+static json_t *channel_json(cd_worker *w, const cd_chan *c) {
   ch_info info;
+  ch_lock_info *locks = NULL;
+  cd_chan_info(w, c, &info);
+  json_t *out = cd_json_channel(&info), *list = json_array();
+  size_t n = cd_chan_locks(w, c, &locks);
+  for (size_t i = 0; i < n; i++)
+    json_array_append_new(list, cd_json_lock(&locks[i], locks[i].incoming ? 1 - info.side : info.side));
+  free(locks);
+  json_object_set_new(out, "locks", list);
+  return out;
+}
+
+void cd_chan_reply(cd_worker *w, const cd_chan *c, cd_class cls, cd_reply reply) {
   answer *a = malloc(sizeof *a);
   if (a == NULL) {
     cd_reply_err(reply, CH_ERR_NO_MEMORY);
     return;
   }
-  cd_chan_info(w, c, &info);
-  *a = (answer){cd_json_channel(&info), cls, reply};
+  *a = (answer){channel_json(w, c), cls, reply};
   if (cd_chan_fence(w, durable, a)) return;
   json_decref(a->body);
   free(a);
@@ -286,9 +297,7 @@ static void list_mine(void *self, cd_mail *mail) {
   part *p = (part *)(void *)mail;
   size_t i = 0;
   for (const cd_chan *c; (c = cd_table_next(&w->channels, &i)) != NULL;) {
-    ch_info info;
-    cd_chan_info(w, c, &info);
-    json_array_append_new(p->list, cd_json_channel(&info));
+    json_array_append_new(p->list, channel_json(w, c));
   }
   if (!cd_chan_fence(w, gathered, p)) gathered(w, p, false);
 }
@@ -304,9 +313,8 @@ static void close_mine(void *self, cd_mail *mail) {
     cd_chan_info(w, c, &info);
     if (info.phase != CH_PHASE_FUNDING && info.phase != CH_PHASE_OPEN) continue;
     ch_err err = cd_chan_step(w, c, &(ch_event){.kind = CH_EV_CLOSE}, NULL, NULL);
-    cd_chan_info(w, c, &info);
     if (err == CH_OK) {
-      json_array_append_new(p->list, cd_json_channel(&info));
+      json_array_append_new(p->list, channel_json(w, c));
     } else {
       json_array_append_new(p->refused, json_pack("{s:o, s:o}", "id", cd_json_hash(&c->id), "reason", cd_reason(err)));
     }
@@ -400,7 +408,8 @@ void cd_cmd_channel_open(cd_args *a) {
                 .bond = cd_arg_amount(a, "bond", &n->config.bond),
                 .deposit_mine = cd_arg_amount(a, "deposit", NULL),
                 .deposit_peer = cd_arg_amount(a, "peer_deposit", &zero),
-                .opener_funds = cd_arg_flag(a, "fund_both")};
+                .opener_funds = cd_arg_flag(a, "fund_both"),
+                .locks = cd_lock_limits(n)};
   uint64_t wait_ms = cd_arg_number(a, "wait_ms", CD_WAIT_DEFAULT_MS);
   if (!a->failed && t.deposit_mine.v == 0 && t.deposit_peer.v == 0) cd_args_fail(a, "deposit", "above zero");
   if (!a->failed && ch_pubkey_eq(&t.peer, &n->id)) cd_args_fail(a, "peer", "another node's id");

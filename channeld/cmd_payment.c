@@ -122,6 +122,17 @@ static void pay_all(cd_pay *pay, const wish *wishes) {
   cd_pay_start(pay);
 }
 
+/* Makes `plain` a payment of which the payee must show the preimage of a hash within some time. */
+static ch_op lock_of(cd_args *a, const ch_op *plain) {
+  ch_hash hash = cd_arg_hash(a, "hash");
+  uint64_t now = a->node->l1.ops->now(a->node->l1.ctx);
+  uint64_t expiry = now + cd_arg_number(a, "expires_in", 0);
+  ch_op op = ch_op_hash_lock("", plain->amount, &hash, expiry);
+  op.id_len = plain->id_len;
+  memcpy(op.id, plain->id, plain->id_len);
+  return op;
+}
+
 /* True if the workers have more to do than they should; then it has answered. */
 static bool busy(cd_args *a) {
   for (unsigned i = 0; i < a->node->n_workers; i++) {
@@ -161,6 +172,26 @@ void cd_cmd_payment_create(cd_args *a) {
   free(wishes);
 }
 
+void cd_cmd_lock_add(cd_args *a) {
+  uint64_t wait_ms = cd_arg_number(a, "wait_ms", CD_WAIT_DEFAULT_MS);
+  wish want = {0};
+  if (a->failed || busy(a)) return;
+  cd_pay *pay = pay_new(a->node, 1, a->reply, wait_ms);
+  if (pay == NULL) {
+    cd_reply_err(a->reply, CH_ERR_NO_MEMORY);
+    return;
+  }
+  read_one(a, &pay->items[0], &want);
+  if (!a->failed) pay->items[0].op = lock_of(a, &pay->items[0].op);
+  if (a->failed) {
+    free(pay->parts);
+    free(pay);
+    return;
+  }
+  pay->single = true;
+  pay_all(pay, &want);
+}
+
 /* --- Looking at payments ------------------------------------------------------------------------- */
 
 static bool add_payment(void *arg, const cd_payment *p) {
@@ -180,10 +211,10 @@ static int direction_of(cd_args *a) {
 static int status_of(cd_args *a) {
   const char *text = cd_arg_text(a, "status");
   if (text == NULL) return 0;
-  for (int s = CH_PAYMENT_PENDING; s <= CH_PAYMENT_UNKNOWN; s++) {
+  for (int s = CH_PAYMENT_PENDING; s <= CH_PAYMENT_LOCKED; s++) {
     if (strcmp(text, cd_payment_status_name((ch_payment_status)s)) == 0) return s;
   }
-  cd_args_fail(a, "status", "pending, settled, failed or unknown");
+  cd_args_fail(a, "status", "pending, locked, settled, failed or unknown");
   return 0;
 }
 

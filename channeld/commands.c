@@ -33,6 +33,10 @@ static const struct {
     {"payment.create", cd_cmd_payment_create},
     {"payment.list", cd_cmd_payment_list},
     {"payment.show", cd_cmd_payment_show},
+    {"lock.add", cd_cmd_lock_add},
+    {"lock.fulfil", cd_cmd_lock_fulfil},
+    {"lock.cancel", cd_cmd_lock_cancel},
+    {"lock.list", cd_cmd_lock_list},
 };
 
 static void call(void *ctx, const char *method, json_t *json, cd_reply_fn reply, void *reply_ctx) {

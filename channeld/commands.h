@@ -38,5 +38,9 @@ void cd_cmd_channel_withdraw(cd_args *a);
 void cd_cmd_payment_create(cd_args *a);
 void cd_cmd_payment_list(cd_args *a);
 void cd_cmd_payment_show(cd_args *a);
+void cd_cmd_lock_add(cd_args *a);
+void cd_cmd_lock_fulfil(cd_args *a);
+void cd_cmd_lock_cancel(cd_args *a);
+void cd_cmd_lock_list(cd_args *a);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "channel/crypto.h"
+#include "channel/lock.h"
 
 typedef enum kind { TEXT, NUMBER, AMOUNT, ADDRESS, LEVEL, FINALITY, URLS } kind;
 
@@ -60,6 +61,12 @@ static const setting settings[] = {
      "the same for the channels with one peer"},
     {"assets", "none", "LIST", TEXT, AT(assets), 0, 0,
      "tokens that others may open channels in: addresses with commas between, any or none"},
+    {"max-locks", "32", "N", NUMBER, AT(max_locks), 0, CH_LOCKS_MAX,
+     "conditional payments that may be pending in a channel"},
+    {"max-lock-time", "259200", "SECONDS", NUMBER, AT(max_lock_time), 1, 31536000, "how long one may last"},
+    {"lock-margin", "1200", "SECONDS", NUMBER, AT(lock_margin), 0, 1000000,
+     "how long it may take until a transaction is mined and deep enough: so much and freshness before the end of a "
+     "conditional payment, its preimage goes to the chain"},
     {"freshness", "600", "SECONDS", NUMBER, AT(freshness), 10, 1000000,
      "nothing is signed while the chain's last block is older than this, or than a quarter of the challenge period"},
 };

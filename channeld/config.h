@@ -48,6 +48,9 @@ typedef struct cd_config {
   char open_from[CD_LIST_LEN];                  /* who may open: node ids with commas between, "any" or "none" */
   ch_amount min_deposit;                        /* of the peer that opens */
   char assets[CD_PATH_LEN]; /* tokens that others may open channels in: addresses with commas between, or "any" */
+  uint64_t max_locks;       /* conditional payments that may be pending in a channel */
+  uint64_t max_lock_time;   /* seconds: how long one may last */
+  uint64_t lock_margin;     /* seconds until a transaction is mined and deep enough (proto/protocol.md, section 6) */
   uint64_t freshness;       /* seconds: nothing is signed when the chain's head is older */
 } cd_config;
 

@@ -57,9 +57,11 @@ json_t *cd_json_channel(const ch_info *i) {
   const ch_params *p = &i->params;
   json_t *reserved =
       json_pack("{s:o, s:o}", "mine", cd_json_amount(i->reserved_mine), "peer", cd_json_amount(i->reserved_peer));
-  json_t *balance = json_pack("{s:o, s:o, s:o, s:o, s:o}", "mine", cd_json_amount(i->balance_mine), "peer",
+  json_t *locked =
+      json_pack("{s:o, s:o}", "mine", cd_json_amount(i->locked_mine), "peer", cd_json_amount(i->locked_peer));
+  json_t *balance = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "mine", cd_json_amount(i->balance_mine), "peer",
                               cd_json_amount(i->balance_peer), "spendable", cd_json_amount(i->spendable), "pending",
-                              cd_json_amount(i->pending), "reserved", reserved);
+                              cd_json_amount(i->pending), "reserved", reserved, "locked", locked);
   json_t *money = json_pack("{s:o, s:o, s:o, s:o, s:I, s:o, s:{s:o, s:o}, s:o}", "balance", balance, "net",
                             cd_json_net(i->net), "deposits", amounts(i->deposit, i->side), "contributions",
                             nets(i->contribution, i->side), "challenge_period", (json_int_t)p->challenge_period, "bond",
@@ -91,13 +93,47 @@ const char *cd_payment_status_name(ch_payment_status s) {
   return "unknown";
 }
 
+/* What a lock says, and how commands name it. */
+static json_t *lock_json(const ch_lock *l) {
+  ch_hash id;
+  uint8_t bytes[CD_LOCK_MAX];
+  char payload[2 + 2 * CH_OP_PAYLOAD_MAX + 1] = "0x";
+  size_t len = 0;
+  if (l->payload_len > CH_OP_PAYLOAD_MAX || ch_lock_encode(bytes, sizeof bytes, &len, l) != CH_OK) return json_null();
+  ch_keccak256(&id, bytes, len);
+  ch_hex(payload + 2, l->payload, l->payload_len);
+  bool hash = ch_lock_is_hash(l);
+  return json_pack("{s:o, s:s?, s:o, s:I, s:s, s:I}", "id", cd_json_hash(&id), "hash", hash ? payload : NULL,
+                   "condition", hash ? json_null() : cd_json_addr(&l->condition), "gas", (json_int_t)l->gas, "payload",
+                   payload, "expiry", (json_int_t)l->expiry);
+}
+
+/* A plain payment has none. */
+static json_t *payment_lock(const cd_payment *p) {
+  ch_lock lock;
+  size_t at = 0;
+  return ch_lock_decode(&lock, p->lock, p->lock_len, &at) == CH_OK ? lock_json(&lock) : json_null();
+}
+
+json_t *cd_json_lock(const ch_lock_info *l, uint8_t payer) {
+  char id[CH_PAYMENT_ID_MAX + 1] = "";
+  const char *want = l->want == CH_OP_FULFIL ? "fulfil" : l->want == CH_OP_CANCEL ? "cancel" : NULL;
+  const ch_lock lock = ch_op_lock(&l->op, payer);
+  memcpy(id, l->op.id, l->op.id_len);
+  return json_pack("{s:s, s:s, s:o, s:o, s:s?, s:b, s:b, s:o}", "payment", id, "direction", l->incoming ? "in" : "out",
+                   "amount", cd_json_amount(l->op.amount), "lock", lock_json(&lock), "wanted", want, "agreed",
+                   l->agreed, "revealed", l->revealed_head != 0, "reveal_by",
+                   l->incoming && ch_lock_is_hash(&lock) ? json_integer((json_int_t)l->reveal_by) : json_null());
+}
+
 json_t *cd_json_payment(const cd_payment *p) {
-  return json_pack("{s:s, s:o, s:s, s:o, s:s, s:I, s:o, s:I, s:I, s:I}", "id", p->id, "channel",
+  return json_pack("{s:s, s:o, s:s, s:o, s:s, s:I, s:o, s:I, s:I, s:I, s:o, s:o}", "id", p->id, "channel",
                    cd_json_hash(&p->channel), "direction", p->incoming ? "in" : "out", "amount",
                    cd_json_amount(p->amount), "status", cd_payment_status_name(p->status), "version",
                    (json_int_t)p->version, "reason",
                    p->status == CH_PAYMENT_FAILED ? cd_reason(p->reason) : json_null(), "created",
-                   (json_int_t)p->created, "updated", (json_int_t)p->updated, "seq", (json_int_t)p->seq);
+                   (json_int_t)p->created, "updated", (json_int_t)p->updated, "seq", (json_int_t)p->seq, "lock",
+                   payment_lock(p), "preimage", p->has_preimage ? cd_json_hash(&p->preimage) : json_null());
 }
 
 const char *cd_tx_status_name(cd_tx_status s) {

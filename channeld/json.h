@@ -11,6 +11,8 @@ json_t *cd_json_hash(const ch_hash *h);
 json_t *cd_json_addr(const ch_addr *a);
 json_t *cd_json_node(const ch_pubkey *k); /* without 0x */
 json_t *cd_json_channel(const ch_info *info);
+/* A pending lock as the channel has it. */
+json_t *cd_json_lock(const ch_lock_info *l, uint8_t payer);
 json_t *cd_json_payment(const cd_payment *p);
 json_t *cd_json_tx(const cd_tx_row *row);
 json_t *cd_json_history(const cd_history *h);

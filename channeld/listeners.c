@@ -163,6 +163,31 @@ static void view(void *ctx, const ch_hash *id, const ch_chain_view *v) {
   cd_worker_post(cd_node_owner(n, id), &m->mail);
 }
 
+typedef struct reveal_mail {
+  cd_mail mail;
+  ch_hash id;
+  ch_reveal reveal;
+} reveal_mail;
+
+static void run_reveal(void *self, cd_mail *mail) {
+  cd_worker *w = self;
+  reveal_mail *m = (reveal_mail *)(void *)mail;
+  cd_chan *c = is_stopping(w) ? NULL : cd_chan_get(w, &m->id);
+  if (c != NULL) cd_chan_nudge(w, c, &(ch_event){.kind = CH_EV_REVEAL, .u.reveal = &m->reveal});
+  free(m);
+}
+
+static void reveal(void *ctx, const ch_hash *id, const ch_reveal *what) {
+  cd_node *n = ctx;
+  reveal_mail *m = malloc(sizeof *m);
+  if (m == NULL) {
+    cd_log(CD_LOG_ERROR, "l1", "out of memory: a reveal on the chain was lost");
+    return;
+  }
+  *m = (reveal_mail){.mail.run = run_reveal, .id = *id, .reveal = *what};
+  cd_worker_post(cd_node_owner(n, id), &m->mail);
+}
+
 typedef struct head_mail {
   cd_mail mail;
   cd_head head;
@@ -197,5 +222,5 @@ static void head(void *ctx, const cd_head *h) {
 }
 
 cd_l1_listener cd_node_l1_listener(cd_node *n) {
-  return (cd_l1_listener){.ctx = n, .head = head, .view = view};
+  return (cd_l1_listener){.ctx = n, .head = head, .view = view, .reveal = reveal};
 }

@@ -11,6 +11,9 @@
 #include "keeper.h"
 #include "sender.h"
 
+/* For all conditions of a channel's pending payments together. */
+#define LOCK_GAS 1000000u
+
 void cd_node_env_at(cd_node *n, const cd_head *at, ch_env *out) {
   *out = (ch_env){.now = n->l1.ops->now(n->l1.ctx),
                   .head_number = at->number,
@@ -18,6 +21,7 @@ void cd_node_env_at(cd_node *n, const cd_head *at, ch_env *out) {
                   .final_number = at->final_number,
                   .final_time = at->final_time,
                   .freshness = (uint32_t)n->config.freshness,
+                  .margin = (uint32_t)n->config.lock_margin,
                   .instance = n->instance};
 }
 
@@ -26,6 +30,17 @@ void cd_node_env(cd_node *n, ch_env *out) {
   cd_head head = n->head;
   pthread_mutex_unlock(&n->head_lock);
   cd_node_env_at(n, &head, out);
+}
+
+ch_lock_limits cd_lock_limits(const cd_node *n) {
+  const cd_config *c = &n->config;
+  if (c->max_locks == 0 || n->l1.ops->watch_hash == NULL) return (ch_lock_limits){0};
+  return (ch_lock_limits){.count = (uint32_t)c->max_locks,
+                          .payload = (uint32_t)c->max_locks * CH_OP_PAYLOAD_MAX,
+                          .gas = LOCK_GAS,
+                          .longest = (uint32_t)c->max_lock_time,
+                          .dust = {1},
+                          .in_flight = {CH_MONEY_MAX}};
 }
 
 bool cd_env_fresh(const ch_env *env) {

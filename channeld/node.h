@@ -59,6 +59,8 @@ void cd_node_stop(cd_node *n);
 void cd_node_free(cd_node *n);
 
 /* How the world looks now. Any thread. */
+/* What this node agrees on about conditional payments; none if its chain cannot tell what was revealed. */
+ch_lock_limits cd_lock_limits(const cd_node *n);
 void cd_node_env(cd_node *n, ch_env *out);
 /* The same as of the block `at`: channels are stepped with their worker's. */
 void cd_node_env_at(cd_node *n, const cd_head *at, ch_env *out);

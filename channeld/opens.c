@@ -225,6 +225,9 @@ static const char *bad_terms(const cd_node *n, const ch_msg *msg) {
   if (ch_amount_cmp(msg->u.open_request.bond, c->max_bond) > 0) return "the bond is too high";
   if (!msg->u.open_request.opener_funds && ch_amount_cmp(deposit[1], c->max_deposit) > 0)
     return "this node does not deposit that much (its setting max-deposit)";
+  const ch_lock_limits ours = cd_lock_limits(n), *theirs = &msg->u.open_request.locks;
+  if (theirs->count > ours.count) return "too many conditional payments at a time (its setting max-locks)";
+  if (theirs->longest > ours.longest) return "conditional payments would last too long (its setting max-lock-time)";
   if (deposit[0].v == 0 && deposit[1].v == 0) return "nobody deposits anything";
   if (ch_amount_cmp(deposit[0], c->min_deposit) < 0) return "you deposit too little (its setting min-deposit)";
   return NULL;

@@ -34,10 +34,10 @@ ch_err cd_payment_read(cd_node *n, const cd_pay_id *id, cd_payment *out) {
 static json_t *refused_json(const cd_pay_item *i) {
   char id[CH_PAYMENT_ID_MAX + 1] = "";
   memcpy(id, i->id.text, i->id.len);
-  return json_pack("{s:s, s:o, s:s, s:o, s:s, s:i, s:{s:s, s:s}, s:n, s:n, s:n}", "id", id, "channel",
+  return json_pack("{s:s, s:o, s:s, s:o, s:s, s:i, s:{s:s, s:s}, s:n, s:n, s:n, s:n, s:n}", "id", id, "channel",
                    ch_hash_is_zero(&i->channel) ? json_null() : cd_json_hash(&i->channel), "direction", "out", "amount",
                    cd_json_amount(i->op.amount), "status", "failed", "version", 0, "reason", "code", i->refusal.code,
-                   "message", i->refusal.message, "created", "updated", "seq");
+                   "message", i->refusal.message, "created", "updated", "seq", "lock", "preimage");
 }
 
 /* The payment as it is on disk. */

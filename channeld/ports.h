@@ -118,6 +118,8 @@ typedef struct cd_unit {
 } cd_unit;
 void cd_unit_free(cd_unit *unit); /* a calloc'ed unit and all that it owns; NULL is fine */
 
+#define CD_LOCK_MAX (CH_LOCK_HEAD + CH_OP_PAYLOAD_MAX)
+
 /* A payment as it is listed. */
 typedef struct cd_payment {
   int64_t seq; /* increasing in order of acceptance */
@@ -131,6 +133,10 @@ typedef struct cd_payment {
   uint32_t index;
   ch_err reason;
   uint64_t created, updated; /* chain seconds */
+  uint8_t lock[CD_LOCK_MAX]; /* a conditional payment's, encoded (channel/lock.h); lock_len 0: a plain one */
+  size_t lock_len;
+  bool has_preimage;
+  ch_hash preimage;
 } cd_payment;
 
 typedef struct cd_payment_filter {
@@ -205,6 +211,9 @@ typedef struct cd_l1_listener {
   void (*head)(void *ctx, const cd_head *head);
   /* The view of a watched channel changed (also called once after watch()). */
   void (*view)(void *ctx, const ch_hash *id, const ch_chain_view *view);
+  /* What the chain shows of a watched hash changed (also called once after watch_hash()). Like a view it comes before
+   * the head that it belongs to. */
+  void (*reveal)(void *ctx, const ch_hash *id, const ch_reveal *reveal);
 } cd_l1_listener;
 
 typedef enum cd_sent {
@@ -290,6 +299,10 @@ typedef struct cd_l1_ops {
   ch_err (*start)(void *ctx, const cd_l1_listener *listener);
   void (*watch)(void *ctx, const ch_hash *id);
   void (*unwatch)(void *ctx, const ch_hash *id);
+  /* A hash of which a channel has to know whether its preimage is public, until unwatch_hash(). Watching it again has
+   * it told again. NULL: this chain cannot tell, so there are no conditional payments. */
+  void (*watch_hash)(void *ctx, const ch_hash *id, const ch_hash *hash);
+  void (*unwatch_hash)(void *ctx, const ch_hash *id, const ch_hash *hash);
   /* Looks at the chain now rather than at the next poll. */
   void (*poke)(void *ctx);
   void (*stop)(void *ctx);

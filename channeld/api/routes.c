@@ -72,11 +72,25 @@ static const cd_field payment_create[] = {
 static const cd_field payment_list[] = {
     TEXT("channel", CD_QUERY),
     WORD("direction", "in out"),
-    WORD("status", "pending settled failed unknown"),
+    WORD("status", "pending locked settled failed unknown"),
     PAGE,
     {.name = "newest", .place = CD_QUERY, .type = CD_FLAG},
     END,
 };
+
+static const cd_field lock_add[] = {
+    TEXT("id", CD_BODY, REQUIRED),
+    TEXT("channel", CD_BODY),
+    TEXT("peer", CD_BODY),
+    AMOUNT("amount", REQUIRED),
+    TEXT("hash", CD_BODY, REQUIRED),
+    INTEGER("expires_in", CD_BODY, 1, DAYS(365), REQUIRED),
+    WAIT,
+    END,
+};
+static const cd_field lock_fulfil[] = {TEXT("preimage", CD_BODY, REQUIRED), WAIT, END};
+static const cd_field lock_cancel[] = {TEXT("hash", CD_BODY, REQUIRED), WAIT, END};
+static const cd_field lock_list[] = {TEXT("channel", CD_QUERY), PAGE, END};
 
 static const cd_field wallet_balance[] = {ASSET(CD_QUERY), END};
 static const cd_field wallet_send[] = {TEXT("to", CD_BODY, REQUIRED), AMOUNT("amount", REQUIRED), ASSET(CD_BODY), END};
@@ -106,6 +120,10 @@ const cd_route cd_routes[] = {
     {"GET", "/v1/payments", "payment.list", payment_list},
     {"POST", "/v1/payments", "payment.create", payment_create},
     {"GET", "/v1/payments/{id}", "payment.show", id_in_path},
+    {"GET", "/v1/locks", "lock.list", lock_list},
+    {"POST", "/v1/locks", "lock.add", lock_add},
+    {"POST", "/v1/locks/fulfil", "lock.fulfil", lock_fulfil},
+    {"POST", "/v1/locks/cancel", "lock.cancel", lock_cancel},
     {"GET", "/v1/wallet", "wallet.balance", wallet_balance},
     {"GET", "/v1/wallet/address", "wallet.address", nothing},
     {"POST", "/v1/wallet/send", "wallet.send", wallet_send},

@@ -72,12 +72,33 @@ static const cli_arg pay[] = {
 static const cli_arg payment_list[] = {
     {"channel", "--channel", "CHANNEL", CLI_TEXT, false, "only of this channel", NULL},
     {"direction", "--direction", "in|out", CLI_TEXT, false, "only received, or only made", NULL},
-    {"status", "--status", "STATUS", CLI_TEXT, false, "only pending, settled, failed or unknown", NULL},
+    {"status", "--status", "STATUS", CLI_TEXT, false, "only pending, locked, settled, failed or unknown", NULL},
     PAGE,
     {"newest", "--newest", NULL, CLI_SWITCH, false, "the newest first", NULL},
     END,
 };
 static const cli_arg payment_show[] = {{"id", "ID", NULL, CLI_TEXT, true, "as it was paid", NULL}, END};
+static const cli_arg lock_add[] = {
+    {"target", "CHANNEL|NODEID", NULL, CLI_TARGET, true, "which channel, or whom", NULL},
+    {"amount", "AMOUNT", NULL, CLI_AMOUNT, true, "in base units", NULL},
+    {"hash", "HASH", NULL, CLI_TEXT, true, "the sha256 of what the payee has to show: 32 secret bytes", NULL},
+    {"expires_in", "--expires", "SECONDS", CLI_NUMBER, true, "how long the payee has", NULL},
+    {"id", "--id", "ID", CLI_TEXT, false, "yours: the same id is paid once, however often you repeat it", NULL},
+    WAIT("how long to wait for the peer (default 10)"),
+    END,
+};
+static const cli_arg lock_fulfil[] = {
+    {"preimage", "PREIMAGE", NULL, CLI_TEXT, true, "32 bytes in hex whose sha256 is the hash", NULL},
+    WAIT("how long to wait for the payer's signature (default 10)"),
+    END,
+};
+static const cli_arg lock_cancel[] = {
+    {"hash", "HASH", NULL, CLI_TEXT, true, "as `lock list` shows it", NULL},
+    WAIT("how long to wait for the payer's signature (default 10)"),
+    END,
+};
+static const cli_arg lock_list[] = {
+    {"channel", "--channel", "CHANNEL", CLI_TEXT, false, "only of this channel", NULL}, PAGE, END};
 static const cli_arg wallet_balance[] = {ASSET, END};
 static const cli_arg wallet_send[] = {
     {"to", "ADDRESS", NULL, CLI_TEXT, true, "of the receiver on the chain", NULL},
@@ -134,6 +155,7 @@ static const cli_column channel_columns[] = {
     {"balance", "balance.mine", CLI_PLAIN},
     {"  spendable", "balance.spendable", CLI_PLAIN},
     {"  pending", "balance.pending", CLI_PLAIN},
+    {"  locked", "balance.locked.mine", CLI_PLAIN},
     {"  reserved", "balance.reserved.mine", CLI_PLAIN},
     {"peer's balance", "balance.peer", CLI_PLAIN},
     {"  reserved", "balance.reserved.peer", CLI_PLAIN},
@@ -201,6 +223,9 @@ static const cli_column payment_columns[] = {
     {"  reason", "reason.message", CLI_PLAIN},
     {"amount", "amount", CLI_PLAIN},
     {"direction", "direction", CLI_PLAIN},
+    {"expires", "lock.expiry", CLI_TIME},
+    {"hash", "lock.hash", CLI_PLAIN},
+    {"preimage", "preimage", CLI_PLAIN},
     {"channel", "channel", CLI_PLAIN},
     {"version", "version", CLI_PLAIN},
     {"created", "created", CLI_TIME},
@@ -223,6 +248,18 @@ static const cli_column payments_columns[] = {
 };
 static const cli_view payments_view = {
     .layout = CLI_TABLE, .columns = payments_columns, .list = "payments", .empty = "No payments here."};
+
+static const cli_column locks_columns[] = {
+    {"", "direction", CLI_PLAIN},
+    {"amount", "amount", CLI_RIGHT},
+    {"expires", "lock.expiry", CLI_TIME},
+    {"channel", "channel", CLI_SHORT},
+    {"hash", "lock.hash", CLI_PLAIN},
+    {"id", "id", CLI_PLAIN},
+    STOP,
+};
+static const cli_view locks_view = {
+    .layout = CLI_TABLE, .columns = locks_columns, .list = "locks", .empty = "No conditional payments are pending."};
 
 static const cli_column address_columns[] = {{"", "address", CLI_PLAIN}, STOP};
 static const cli_view address_view = {.layout = CLI_LINE, .columns = address_columns};
@@ -305,6 +342,13 @@ const cli_command cli_commands[] = {
     {"payment", "list", "payments made and received", "GET", "/v1/payments", payment_list, &payments_view, NULL, NULL},
     {"payment", "show", "one payment that this node made", "GET", "/v1/payments/{id}", payment_show, &payment_view,
      NULL, NULL},
+    {"lock", "add", "pay on condition: when the payee shows the preimage of a hash", "POST", "/v1/locks", lock_add,
+     &paid_view, NULL, "It is accepted, but not agreed yet; `channel-cli payment show ID` tells."},
+    {"lock", "fulfil", "claim a conditional payment with its preimage", "POST", "/v1/locks/fulfil", lock_fulfil,
+     &channel_view, NULL, "The payer has not signed yet; in time, the preimage goes to the chain."},
+    {"lock", "cancel", "give a conditional payment back", "POST", "/v1/locks/cancel", lock_cancel, &channel_view, NULL,
+     "The payer has not signed yet; it will."},
+    {"lock", "list", "conditional payments that are pending", "GET", "/v1/locks", lock_list, &locks_view, NULL, NULL},
     {"wallet", "address", "this node's address on the chain", "GET", "/v1/wallet/address", none, &address_view, NULL,
      NULL},
     {"wallet", "balance", "what that address holds", "GET", "/v1/wallet", wallet_balance, &balance_view, NULL, NULL},

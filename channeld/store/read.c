@@ -99,6 +99,22 @@ typedef struct op_list {
   size_t n, cap;
 } op_list;
 
+/* A LOCK_ADD from its lock, but for the payment's id. */
+static bool lock_op(sqlite3_stmt *stmt, int column, ch_op *op) {
+  ch_lock lock;
+  size_t at = 0, len = (size_t)sqlite3_column_bytes(stmt, column);
+  if (ch_lock_decode(&lock, (const uint8_t *)sqlite3_column_blob(stmt, column), len, &at) || at != len) return false;
+  if (lock.payload_len > CH_OP_PAYLOAD_MAX) return false;
+  op->kind = CH_OP_LOCK_ADD;
+  op->amount = lock.amount;
+  op->valid_until = lock.expiry;
+  op->u.add.condition = lock.condition;
+  op->u.add.gas = lock.gas;
+  op->u.add.payload_len = (uint8_t)lock.payload_len;
+  memcpy(op->u.add.payload, lock.payload, lock.payload_len);
+  return true;
+}
+
 static verdict pending_row(void *arg, sqlite3_stmt *stmt) {
   op_list *list = (op_list *)arg;
   if (list->n == list->cap) {
@@ -111,6 +127,7 @@ static verdict pending_row(void *arg, sqlite3_stmt *stmt) {
   char id[CH_PAYMENT_ID_MAX + 1];
   ch_op op = {.kind = CH_OP_PAY};
   if (!cd_column_text(stmt, 0, id, sizeof id) || !cd_column_money(stmt, 1, &op.amount)) return BAD;
+  if (sqlite3_column_bytes(stmt, 2) > 0 && !lock_op(stmt, 2, &op)) return BAD;
   op.id_len = (uint8_t)strlen(id);
   memcpy(op.id, id, op.id_len);
   list->v[list->n++] = op;
@@ -154,6 +171,11 @@ static verdict payments_row(void *arg, sqlite3_stmt *stmt) {
   };
   bool sound = cd_column_bytes(stmt, 1, p.channel.b, sizeof p.channel.b) &&
                cd_column_text(stmt, 3, p.id, sizeof p.id) && cd_column_money(stmt, 4, &p.amount);
+  p.lock_len = (size_t)sqlite3_column_bytes(stmt, 12);
+  sound = sound && p.lock_len <= sizeof p.lock;
+  if (sound && p.lock_len > 0) memcpy(p.lock, sqlite3_column_blob(stmt, 12), p.lock_len);
+  p.has_preimage = sqlite3_column_bytes(stmt, 13) > 0;
+  if (p.has_preimage) sound = sound && cd_column_bytes(stmt, 13, p.preimage.b, sizeof p.preimage.b);
   return sound ? go_on(a->each(a->arg, &p)) : BAD;
 }
 
@@ -163,14 +185,16 @@ static verdict payments_row(void *arg, sqlite3_stmt *stmt) {
  * the statement is prepared. */
 static sqlite3_stmt *payments_stmt(cd_reader *reader, const cd_payment_filter *f) {
   static const char *const direction[] = {"", " AND incoming = 0", " AND incoming = 1"};
-  static const char *const status[] = {"", " AND status = 1", " AND status = 2", " AND status = 3", " AND status = 4"};
-  static const char *const by_status[] = {"", " INDEXED BY payment_pending", "", " INDEXED BY payment_failed", ""};
+  static const char *const status[] = {
+      "", " AND status = 1", " AND status = 2", " AND status = 3", " AND status = 4", " AND status = 5"};
+  static const char *const by_status[] = {"", " INDEXED BY payment_pending", "", " INDEXED BY payment_failed",
+                                          "", " INDEXED BY payment_locked"};
   const char *id = !f->id              ? ""
                    : f->direction != 0 ? " AND id = ?3"
                                        : " AND ((incoming = 0 AND id = ?3) OR (incoming = 1 AND id = ?3))";
   const char *plus = f->id ? "+" : "";
   size_t slot = (size_t)f->direction;
-  slot = slot * (CH_PAYMENT_UNKNOWN + 1) + (size_t)f->status;
+  slot = slot * (CH_PAYMENT_LOCKED + 1) + (size_t)f->status;
   slot = slot * 2 + (f->channel != NULL);
   slot = slot * 2 + (f->id != NULL);
   slot = slot * 2 + f->newest_first;
@@ -179,7 +203,8 @@ static sqlite3_stmt *payments_stmt(cd_reader *reader, const cd_payment_filter *f
   char sql[800];
   snprintf(sql, sizeof sql,
            "SELECT seq, (SELECT id FROM channel WHERE num = payment.channel), incoming, id, amount, status, epoch,"
-           " version, idx, reason, created, updated FROM payment%s WHERE %sseq %s ?1%s%s%s%s ORDER BY %sseq%s LIMIT ?4",
+           " version, idx, reason, created, updated, lock, preimage FROM payment%s WHERE %sseq %s ?1%s%s%s%s ORDER BY "
+           "%sseq%s LIMIT ?4",
            f->id ? "" : by_status[f->status], plus, f->newest_first ? "<" : ">", channel, id, direction[f->direction],
            status[f->status], plus, f->newest_first ? " DESC" : "");
   return cd_reader_prepare(reader, &reader->payments[slot], sql);
@@ -187,7 +212,7 @@ static sqlite3_stmt *payments_stmt(cd_reader *reader, const cd_payment_filter *f
 
 ch_err cd_read_payments(cd_readers *r, const cd_payment_filter *f, bool (*each)(void *arg, const cd_payment *p),
                         void *arg) {
-  if (f->direction < 0 || f->direction > 2 || f->status < 0 || f->status > CH_PAYMENT_UNKNOWN || f->limit < 1 ||
+  if (f->direction < 0 || f->direction > 2 || f->status < 0 || f->status > CH_PAYMENT_LOCKED || f->limit < 1 ||
       f->limit > 1000)
     return CH_ERR_ARGUMENT;
   cd_reader *reader = cd_readers_take(r);
@@ -235,6 +260,7 @@ static verdict give_run(history_arg *a) {
   const char *what = a->status == CH_PAYMENT_PENDING   ? "pending"
                      : a->status == CH_PAYMENT_FAILED  ? "failed"
                      : a->status == CH_PAYMENT_UNKNOWN ? "unknown"
+                     : a->status == CH_PAYMENT_LOCKED  ? "locked"
                      : a->incoming                     ? "received"
                                                        : "sent";
   snprintf(a->run.cause, sizeof a->run.cause, "%llu payment%s %s", (unsigned long long)a->count,

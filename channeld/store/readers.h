@@ -14,7 +14,7 @@
 #define CD_READ_STATEMENTS(X)                                                                                          \
   X(CHANNELS, "SELECT id, record FROM channel ORDER BY num")                                                           \
   X(CHANNEL, "SELECT record FROM channel WHERE id = ?")                                                                \
-  X(PENDING, "SELECT id, amount FROM payment INDEXED BY payment_pending WHERE status = 1 AND incoming = 0"             \
+  X(PENDING, "SELECT id, amount, lock FROM payment INDEXED BY payment_pending WHERE status = 1 AND incoming = 0"       \
              " AND channel = (SELECT num FROM channel WHERE id = ?) ORDER BY seq")                                     \
   X(HISTORY, "SELECT seq, time, version, from_phase, to_phase, cause, NULL, NULL FROM history"                         \
              " WHERE channel = (SELECT num FROM channel WHERE id = ?1) AND seq > ?2"                                   \
@@ -33,7 +33,7 @@ typedef enum cd_read_statement {
 } cd_read_statement;
 
 /* Filters of payments: channel or not, id or not, 3 directions, 5 statuses, 2 orders. */
-#define CD_READ_PAYMENTS (2 * 2 * 3 * 5 * 2)
+#define CD_READ_PAYMENTS (2 * 2 * 3 * 6 * 2)
 
 /* One connection; one thread at a time. */
 typedef struct cd_reader {

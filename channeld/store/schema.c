@@ -84,6 +84,10 @@ static const char *const MIGRATIONS[] = {
     "ALTER TABLE tx ADD COLUMN replaced BLOB NOT NULL DEFAULT x'';"
     "ALTER TABLE tx ADD COLUMN since INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE tx ADD COLUMN deadline INTEGER NOT NULL DEFAULT 0;",
+    /* 4: conditional payments. lock: its encoding (proto/protocol.md, section 6), empty for a plain payment. */
+    "ALTER TABLE payment ADD COLUMN lock BLOB NOT NULL DEFAULT x'';"
+    "ALTER TABLE payment ADD COLUMN preimage BLOB NOT NULL DEFAULT x'';"
+    "CREATE INDEX payment_locked ON payment(channel) WHERE status = 5;",
 };
 
 unsigned cd_schema_newest(void) {

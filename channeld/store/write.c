@@ -128,8 +128,17 @@ static bool changed(cd_writer *w) {
   return sqlite3_changes(w->db) > 0;
 }
 
+/* A conditional payment's lock, or nothing. The bytes must outlive the statement's run. */
+static void bind_lock(cd_bind *b, const ch_effect *e, uint8_t bytes[CD_LOCK_MAX]) {
+  size_t len = 0;
+  const ch_lock lock = ch_op_lock(&e->u.payment.op, e->u.payment.payer);
+  if (e->u.payment.op.kind == CH_OP_LOCK_ADD && ch_lock_encode(bytes, CD_LOCK_MAX, &len, &lock) != CH_OK) len = 0;
+  cd_bind_bytes(b, bytes, len);
+}
+
 /* An outgoing id that is taken changes nothing. */
 static int insert_payment(cd_writer *w, const cd_unit *u, int64_t num, const ch_effect *e) {
+  uint8_t lock[CD_LOCK_MAX];
   cd_bind b = cd_bind_on(w->stmt[CD_WRITE_PAYMENT_INSERT]);
   cd_bind_int(&b, num);
   cd_bind_int(&b, ++w->last_seq);
@@ -143,6 +152,7 @@ static int insert_payment(cd_writer *w, const cd_unit *u, int64_t num, const ch_
   cd_bind_int(&b, e->u.payment.reason);
   cd_bind_u64(&b, u->now);
   cd_bind_u64(&b, u->now);
+  bind_lock(&b, e, lock);
   return run(w, &b);
 }
 
@@ -213,8 +223,31 @@ static int repeat_incoming(cd_writer *w, const cd_unit *u, int64_t num, const ch
   return same ? SQLITE_OK : refused(w, "another incoming payment has this place");
 }
 
+/* The end of a conditional payment: of the one row with its id that is locked. The engine keeps ids of pending locks
+ * apart. None is locked if the effect is a repeat. */
+static int unlock(cd_writer *w, const cd_unit *u, int64_t num, const ch_effect *e) {
+  cd_bind b = cd_bind_on(w->stmt[CD_WRITE_PAYMENT_UNLOCK]);
+  cd_bind_int(&b, e->u.payment.status);
+  cd_bind_int(&b, e->u.payment.epoch);
+  cd_bind_u64(&b, e->u.payment.version);
+  cd_bind_int(&b, e->u.payment.index);
+  cd_bind_int(&b, e->u.payment.reason);
+  cd_bind_u64(&b, u->now);
+  cd_bind_bytes(&b, e->u.payment.preimage.b, e->u.payment.has_preimage ? sizeof e->u.payment.preimage.b : 0);
+  cd_bind_int(&b, num);
+  cd_bind_int(&b, e->u.payment.incoming);
+  cd_bind_text(&b, e->u.payment.op.id, e->u.payment.op.id_len);
+  return run(w, &b);
+}
+
 static int put_payment(cd_writer *w, const cd_unit *u, const target *to, const ch_effect *e) {
   if (!u->record) return refused(w, "a payment without its channel's record");
+  bool ends = e->u.payment.op.kind == CH_OP_LOCK_ADD && e->u.payment.status != CH_PAYMENT_LOCKED &&
+              e->u.payment.status != CH_PAYMENT_PENDING;
+  if (ends) {
+    int rc = unlock(w, u, to->num, e);
+    if (rc != SQLITE_OK || changed(w) || e->u.payment.incoming) return rc;
+  }
   if (!e->u.payment.incoming) return put_outgoing(w, u, to->num, e);
   return beyond(place_of(e), to->last_in) ? insert_payment(w, u, to->num, e) : repeat_incoming(w, u, to->num, e);
 }

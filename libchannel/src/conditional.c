@@ -53,7 +53,8 @@ ch_err new_locks_fit(step *s, const ch_op *ops, size_t n) {
     if (ops[i].kind == CH_OP_LOCK_ADD) err = lock_replay(s, &r, s->c->me, &ops[i], &why);
   locks_mark(s->c, IN_REPLAY, 0);
   locks_sweep(s->c);
-  return err == CH_ERR_VIOLATION ? CH_ERR_DUPLICATE : err ? err : why;
+  if (err == CH_ERR_VIOLATION) return why ? why : CH_ERR_DUPLICATE;
+  return err ? err : why;
 }
 
 /* --- What the chain says ------------------------------------------------------------------------------- */
@@ -135,7 +136,7 @@ ch_err want_reveal(step *s) {
   for (size_t i = 0; i < c->n_locks; i++) {
     const pending *p = &c->locks[i];
     if (!reveal_is_due(s, p)) continue;
-    ch_tx tx = {.kind = CH_TX_REVEAL, .id = c->id, .params = c->params};
+    ch_tx tx = {.kind = CH_TX_REVEAL}; /* it belongs to no channel */
     const ch_hash hash = lock_hash(p);
     tx.u.reveal.preimage = p->preimage;
     ch_err err = fx_tx_named(s, &tx, &hash, ch_amount_of(0));
@@ -182,7 +183,7 @@ static ch_err account_contract(step *s, const pending *p, ch_i128 *left, uint64_
 static ch_err account_missing(step *s, const pending *p, uint64_t executed) {
   bool newer = executed > s->c->latest.version;
   if (s->c->frozen)
-    return fx_payment(s->fx, &p->op, p->payer != s->c->me, CH_PAYMENT_UNKNOWN, s->c->epoch, 0, 0, CH_ERR_FROZEN);
+    return fx_payment(s, &p->op, p->payer != s->c->me, CH_PAYMENT_UNKNOWN, s->c->epoch, 0, 0, CH_ERR_FROZEN);
   ch_op_kind did = newer ? wish_of(s, p) : (ch_op_kind)0;
   ch_err reason = did == CH_OP_CANCEL ? CH_ERR_CANCELLED : newer ? CH_ERR_EXPIRED : CH_ERR_PHASE;
   return lock_over(s, p, did == CH_OP_FULFIL, executed, 0, reason);

@@ -122,7 +122,7 @@ static ch_err account_ending(step *s) {
     bool in = executed && op->version == executed;
     if (in && op->kind == CH_OP_LOCK_ADD) continue; /* with the others that it has */
     ch_payment_status failed = c->frozen ? CH_PAYMENT_UNKNOWN : CH_PAYMENT_FAILED;
-    ch_err err = fx_payment(s->fx, op, false, in ? CH_PAYMENT_SETTLED : failed, c->epoch, in ? executed : 0, i,
+    ch_err err = fx_payment(s, op, false, in ? CH_PAYMENT_SETTLED : failed, c->epoch, in ? executed : 0, i,
                             in ? CH_OK : CH_ERR_PHASE);
     if (err) return err;
   }

@@ -80,23 +80,24 @@ ch_err fx_tx(step *s, const ch_tx *tx, uint64_t version, ch_amount value) {
 
 ch_err fx_tx_named(step *s, const ch_tx *tx, const ch_hash *nonce, ch_amount value) {
   ch_hash key;
-  ch_deposit_key(&key, &tx->id, nonce);
+  ch_deposit_key(&key, &s->c->id, nonce);
   return add_tx(s, tx, &key, value);
 }
 
-ch_err fx_payment(ch_effects *fx, const ch_op *op, bool incoming, ch_payment_status status, uint16_t epoch,
-                  uint64_t version, size_t index, ch_err reason) {
+ch_err fx_payment(step *s, const ch_op *op, bool incoming, ch_payment_status status, uint16_t epoch, uint64_t version,
+                  size_t index, ch_err reason) {
   if (op->kind != CH_OP_PAY && op->kind != CH_OP_LOCK_ADD) return CH_OK;
-  ch_effect *e = fx_add(fx, CH_FX_PAYMENT);
+  ch_effect *e = fx_add(s->fx, CH_FX_PAYMENT);
   if (!e) return CH_ERR_NO_MEMORY;
   e->u.payment.incoming = incoming;
+  e->u.payment.payer = incoming ? them(s->c) : s->c->me;
   e->u.payment.status = status;
   e->u.payment.op = *op;
   e->u.payment.epoch = epoch;
   e->u.payment.version = version;
   e->u.payment.index = (uint32_t)index;
   e->u.payment.reason = reason;
-  fx->durable = true;
+  s->fx->durable = true;
   return CH_OK;
 }
 

@@ -70,7 +70,7 @@ bool freeze_is_over(const ch_channel *c, const ch_env *env) {
 ch_err thaw(step *s) {
   ch_channel *c = s->c;
   for (size_t i = 0; i < c->n_out + c->n_queue; i++) {
-    ch_err err = fx_payment(s->fx, &c->ops[i], false, CH_PAYMENT_UNKNOWN, c->epoch, 0, i, CH_ERR_FROZEN);
+    ch_err err = fx_payment(s, &c->ops[i], false, CH_PAYMENT_UNKNOWN, c->epoch, 0, i, CH_ERR_FROZEN);
     if (err) return err;
   }
   c->n_out = c->n_queue = 0;

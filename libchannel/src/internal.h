@@ -223,8 +223,8 @@ ch_err fx_send(ch_effects *fx, const ch_msg *msg);
 ch_err fx_tx(step *s, const ch_tx *tx, uint64_t version, ch_amount value);
 /* The same, under a key from the caller's nonce. */
 ch_err fx_tx_named(step *s, const ch_tx *tx, const ch_hash *nonce, ch_amount value);
-ch_err fx_payment(ch_effects *fx, const ch_op *op, bool incoming, ch_payment_status status, uint16_t epoch,
-                  uint64_t version, size_t index, ch_err reason);
+ch_err fx_payment(step *s, const ch_op *op, bool incoming, ch_payment_status status, uint16_t epoch, uint64_t version,
+                  size_t index, ch_err reason);
 ch_err fx_history(ch_effects *fx, ch_phase from, ch_phase to, uint64_t version, const char *cause);
 /* Nothing more is heard or said on this connection. */
 ch_err drop_link(step *s, ch_err code, const char *text);

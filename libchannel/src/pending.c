@@ -101,10 +101,13 @@ static ch_err look_for_twin(const ch_channel *c, const pending *add, ch_err *why
   for (size_t i = 0; i < c->n_locks; i++) {
     const pending *p = &c->locks[i];
     if (!(p->in & IN_REPLAY)) continue;
-    if (ch_hash_eq(&p->id, &add->id)) return CH_ERR_VIOLATION;
     bool named =
         p->payer == add->payer && p->op.id_len == add->op.id_len && memcmp(p->op.id, add->op.id, add->op.id_len) == 0;
     if (named) return CH_ERR_VIOLATION;
+    if (ch_hash_eq(&p->id, &add->id)) {
+      *why = CH_ERR_HASH_USED;
+      return CH_ERR_VIOLATION;
+    }
     if (!lock_is_hash(p) || !lock_is_hash(add)) continue;
     if (memcmp(p->op.u.add.payload, add->op.u.add.payload, CH_LOCK_HASH_LEN) == 0) *why = CH_ERR_HASH_USED;
   }
@@ -217,8 +220,8 @@ void lock_undo(ch_channel *c, uint8_t side, const ch_op *op) {
 
 ch_err lock_over(step *s, const pending *p, bool paid, uint64_t version, size_t index, ch_err reason) {
   note_used(s->c, p);
-  ch_err err = fx_payment(s->fx, &p->op, p->payer != s->c->me, paid ? CH_PAYMENT_SETTLED : CH_PAYMENT_FAILED,
-                          s->c->epoch, version, index, paid ? CH_OK : reason);
+  ch_err err = fx_payment(s, &p->op, p->payer != s->c->me, paid ? CH_PAYMENT_SETTLED : CH_PAYMENT_FAILED, s->c->epoch,
+                          version, index, paid ? CH_OK : reason);
   if (err || !p->known) return err;
   ch_effect *e = &s->fx->v[s->fx->n - 1];
   e->u.payment.has_preimage = true;
@@ -231,7 +234,7 @@ ch_err locks_forgotten(step *s) {
   for (size_t i = 0; i < c->n_locks; i++) {
     const pending *p = &c->locks[i];
     if (!(p->in & IN_LATEST)) continue;
-    ch_err err = fx_payment(s->fx, &p->op, p->payer != c->me, CH_PAYMENT_UNKNOWN, c->epoch, 0, i, CH_ERR_FROZEN);
+    ch_err err = fx_payment(s, &p->op, p->payer != c->me, CH_PAYMENT_UNKNOWN, c->epoch, 0, i, CH_ERR_FROZEN);
     if (err) return err;
   }
   return CH_OK;
@@ -240,7 +243,7 @@ ch_err locks_forgotten(step *s) {
 ch_err lock_settled(step *s, uint8_t side, const ch_op *op, uint64_t version, size_t index) {
   ch_channel *c = s->c;
   if (op->kind == CH_OP_LOCK_ADD)
-    return fx_payment(s->fx, op, side != c->me, CH_PAYMENT_LOCKED, c->epoch, version, index, CH_OK);
+    return fx_payment(s, op, side != c->me, CH_PAYMENT_LOCKED, c->epoch, version, index, CH_OK);
   const pending *p = lock_find(c, &op->u.resolve.lock, IN_LATEST);
   if (!p) return CH_ERR_BUG;
   return lock_over(s, p, op->kind == CH_OP_FULFIL, version, index,

@@ -78,7 +78,7 @@ static ch_err on_pay(step *s, const ch_op *ops, size_t n) {
   err = queue_covered(c);
   if (!err) err = new_locks_fit(s, ops, n);
   for (size_t i = 0; i < n && !err; i++)
-    err = fx_payment(s->fx, &ops[i], false, CH_PAYMENT_PENDING, c->epoch, 0, 0, CH_OK);
+    err = fx_payment(s, &ops[i], false, CH_PAYMENT_PENDING, c->epoch, 0, 0, CH_OK);
   return err;
 }
 

@@ -73,8 +73,7 @@ static ch_err op_settled(step *s, uint8_t side, const ch_op *op, uint64_t versio
   case CH_OP_NOOP:
   case CH_OP_SHUTDOWN:
   case CH_OP_RESERVE: return CH_OK;
-  case CH_OP_PAY:
-    return fx_payment(s->fx, op, side != s->c->me, CH_PAYMENT_SETTLED, s->c->epoch, version, index, CH_OK);
+  case CH_OP_PAY: return fx_payment(s, op, side != s->c->me, CH_PAYMENT_SETTLED, s->c->epoch, version, index, CH_OK);
   case CH_OP_LOCK_ADD:
   case CH_OP_FULFIL:
   case CH_OP_CANCEL:
@@ -109,7 +108,7 @@ ch_err adopt(step *s, const ch_sig *peer_sig) {
 ch_err op_failed(step *s, const ch_op *op, size_t index, ch_err reason) {
   if (op->kind == CH_OP_RESERVE) withdraw_failed(s, reason);
   lock_wish_refused(s, op);
-  return fx_payment(s->fx, op, false, CH_PAYMENT_FAILED, s->c->epoch, 0, index, reason);
+  return fx_payment(s, op, false, CH_PAYMENT_FAILED, s->c->epoch, 0, index, reason);
 }
 
 /* Rule 5: only for exactly my outstanding. A late accept of a content that I have replaced is kept as evidence. */

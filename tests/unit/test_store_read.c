@@ -139,7 +139,7 @@ static void test_payment_filters(void **state) {
   assert_int_equal(f->s.ops->payments(f->s.ctx, &(cd_payment_filter){.limit = 9}, list_payment, &v), CH_OK);
   assert_string_equal(v.ids, "a b");
   const cd_payment_filter bad[] = {
-      {.limit = 0}, {.limit = 1001}, {.limit = 1, .status = 5}, {.limit = 1, .direction = 3}};
+      {.limit = 0}, {.limit = 1001}, {.limit = 1, .status = 6}, {.limit = 1, .direction = 3}};
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
     assert_int_equal(f->s.ops->payments(f->s.ctx, &bad[i], list_payment, &v), CH_ERR_ARGUMENT);
 }
@@ -163,6 +163,54 @@ static void test_payment_fields(void **state) {
   assert_int_equal(v.last.reason, CH_ERR_FUNDS);
   assert_int_equal(v.last.created, 10);
   assert_int_equal(v.last.updated, 12);
+}
+
+/* One effect of a conditional payment of 100 under a hash of 0x77s. */
+static void lock_row(fixture *f, bool incoming, ch_payment_status status, uint64_t version, bool known) {
+  cd_unit *u = units_new(1, 50 + version);
+  units_payment(u, incoming, status, "held", 100, version, 0);
+  ch_hash hash;
+  memset(hash.b, 0x77, sizeof hash.b);
+  ch_effect *e = &u->fx.v[0];
+  e->u.payment.op = ch_op_hash_lock("held", ch_amount_of(100), &hash, 5000);
+  e->u.payment.payer = incoming;
+  e->u.payment.has_preimage = known;
+  memset(e->u.payment.preimage.b, 0x5e, sizeof e->u.payment.preimage.b);
+  assert_true(units_commit_now(&f->s, u));
+}
+
+static cd_payment held(fixture *f, int direction, const char *want) {
+  listed v = {.stop_at = -1};
+  const cd_payment_filter filter = {.id = "held", .direction = direction, .limit = 9};
+  assert_int_equal(f->s.ops->payments(f->s.ctx, &filter, list_payment, &v), CH_OK);
+  assert_string_equal(v.ids, want);
+  return v.last;
+}
+
+/* A conditional payment is one row from its promise to its end, in both directions; its lock and, in the end, its
+ * preimage are there; while it is pending it comes back as the same operation. Said twice, it changes nothing. */
+static void test_conditional_payments(void **state) {
+  fixture *f = (fixture *)*state;
+  ch_op *ops;
+  size_t n;
+  const ch_hash one = units_channel(1);
+  lock_row(f, false, CH_PAYMENT_PENDING, 0, false);
+  assert_int_equal(f->s.ops->pending(f->s.ctx, &one, &ops, &n), CH_OK);
+  assert_true(n == 1 && ops[0].kind == CH_OP_LOCK_ADD && ops[0].valid_until == 5000 && ops[0].amount.v == 100);
+  assert_true(ops[0].id_len == 4 && ops[0].u.add.payload_len == 32 && ops[0].u.add.payload[31] == 0x77);
+  free(ops);
+  for (int in = 0; in < 2; in++) {
+    lock_row(f, in, CH_PAYMENT_LOCKED, (uint64_t)(2 + in), false);
+    cd_payment p = held(f, 1 + in, "held");
+    assert_true(p.status == CH_PAYMENT_LOCKED && p.lock_len == CH_LOCK_HEAD + 32 && p.lock[14] == in);
+    assert_false(p.has_preimage);
+    for (int twice = 0; twice < 2; twice++)
+      lock_row(f, in, CH_PAYMENT_SETTLED, (uint64_t)(4 + in), true);
+    p = held(f, 1 + in, "held");
+    assert_true(p.status == CH_PAYMENT_SETTLED && p.has_preimage && p.preimage.b[9] == 0x5e);
+    assert_int_equal(p.version, 4 + in);
+  }
+  assert_payments(f, (cd_payment_filter){.status = CH_PAYMENT_LOCKED, .limit = 9}, "");
 }
 
 /* The largest amount and the highest version survive the way through the database. */
@@ -385,6 +433,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_channels, setup, teardown),
       cmocka_unit_test_setup_teardown(test_payment_filters, setup, teardown),
       cmocka_unit_test_setup_teardown(test_payment_fields, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_conditional_payments, setup, teardown),
       cmocka_unit_test_setup_teardown(test_extreme_values, setup, teardown),
       cmocka_unit_test_setup_teardown(test_pending, setup, teardown),
       cmocka_unit_test_setup_teardown(test_history, setup, teardown),

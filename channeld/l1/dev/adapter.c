@@ -155,6 +155,16 @@ static void l1_watch(void *ctx, const ch_hash *id) {
   cd_follow_watch(l->follow, id);
 }
 
+static void l1_watch_hash(void *ctx, const ch_hash *id, const ch_hash *hash) {
+  const l1 *l = ctx;
+  cd_follow_watch_hash(l->follow, id, hash);
+}
+
+static void l1_unwatch_hash(void *ctx, const ch_hash *id, const ch_hash *hash) {
+  const l1 *l = ctx;
+  cd_follow_unwatch_hash(l->follow, id, hash);
+}
+
 static void l1_unwatch(void *ctx, const ch_hash *id) {
   const l1 *l = ctx;
   cd_follow_unwatch(l->follow, id);
@@ -218,6 +228,8 @@ static const cd_l1_ops OPS = {
     .start = l1_start,
     .watch = l1_watch,
     .unwatch = l1_unwatch,
+    .watch_hash = l1_watch_hash,
+    .unwatch_hash = l1_unwatch_hash,
     .poke = l1_poke,
     .stop = l1_stop,
     .faucet = l1_faucet,

@@ -26,6 +26,15 @@ typedef struct found {
   ch_chain_view view;
 } found;
 
+/* A hash that a channel asks for. */
+typedef struct watched_hash {
+  struct {
+    ch_hash id, hash;
+  } key;
+  bool told;
+  ch_reveal reveal;
+} watched_hash;
+
 struct cd_follow {
   cd_dev *dev;
   uint32_t confirmations;
@@ -37,7 +46,7 @@ struct cd_follow {
   cd_l1_listener listener;
 
   pthread_mutex_t lock; /* what follows */
-  cd_table watched;
+  cd_table watched, hashes;
   ch_hash *fresh; /* watched, but not looked at yet */
   size_t n_fresh, cap_fresh;
 
@@ -146,6 +155,29 @@ void cd_follow_poke(cd_follow *f) {
   cd_poller_poke(&f->poller);
 }
 
+void cd_follow_watch_hash(cd_follow *f, const ch_hash *id, const ch_hash *hash) {
+  watched_hash *h = calloc(1, sizeof *h);
+  if (h == NULL) {
+    cd_log(CD_LOG_ERROR, "l1", "a hash is not watched: memory is out");
+    return;
+  }
+  h->key.id = *id;
+  h->key.hash = h->reveal.hash = *hash;
+  pthread_mutex_lock(&f->lock);
+  watched_hash *known = cd_table_get(&f->hashes, &h->key);
+  if (known != NULL) known->told = false;
+  if (known != NULL || !cd_table_put(&f->hashes, h)) free(h);
+  pthread_mutex_unlock(&f->lock);
+  cd_poller_poke(&f->poller);
+}
+
+void cd_follow_unwatch_hash(cd_follow *f, const ch_hash *id, const ch_hash *hash) {
+  watched_hash gone = {.key = {*id, *hash}};
+  pthread_mutex_lock(&f->lock);
+  free(cd_table_remove(&f->hashes, &gone.key));
+  pthread_mutex_unlock(&f->lock);
+}
+
 /* --- One look at the chain ------------------------------------------------------------------------------------------
  */
 
@@ -248,11 +280,45 @@ static void tell_view(cd_follow *f, const found *what) {
   }
 }
 
+/* What the chain shows of a hash in both views; false if it was reorganised meanwhile: the next look sees it. */
+static bool find_reveal(cd_follow *f, const cd_dev_look *at, ch_reveal *reveal) {
+  ch_hash earlier;
+  return cd_dev_revealed_at(f->dev, &reveal->hash, at->head.number, &reveal->head_time, &reveal->preimage) == CH_OK &&
+         cd_dev_revealed_at(f->dev, &reveal->hash, at->final.number, &reveal->final_time, &earlier) == CH_OK;
+}
+
+/* All of them that are new, or, if the head is, that changed. They are few: the locks that are pending. */
+static void tell_reveals(cd_follow *f, const cd_dev_look *at, bool new_head) {
+  size_t n = 0, i = 0;
+  pthread_mutex_lock(&f->lock);
+  watched_hash *all = f->hashes.n == 0 ? NULL : calloc(f->hashes.n, sizeof *all);
+  for (watched_hash *h; all != NULL && (h = cd_table_next(&f->hashes, &i)) != NULL;) {
+    if (new_head || !h->told) all[n++] = *h;
+  }
+  pthread_mutex_unlock(&f->lock);
+  for (i = 0; i < n; i++) {
+    ch_reveal now = all[i].reveal;
+    if (!find_reveal(f, at, &now)) continue;
+    bool same = now.head_time == all[i].reveal.head_time && now.final_time == all[i].reveal.final_time;
+    if (all[i].told && same) continue;
+    pthread_mutex_lock(&f->lock);
+    watched_hash *h = cd_table_get(&f->hashes, &all[i].key);
+    if (h != NULL) {
+      h->reveal = now;
+      h->told = true;
+    }
+    pthread_mutex_unlock(&f->lock);
+    if (h != NULL && f->listener.reveal != NULL) f->listener.reveal(f->listener.ctx, &all[i].key.id, &now);
+  }
+  free(all);
+}
+
 static void tell(cd_follow *f, const cd_dev_look *new_look) {
   bool new_head = !f->has_look || !ch_hash_eq(&f->look.head.hash, &new_look->head.hash);
   take_clock(f, new_look);
   f->look = *new_look;
   f->has_look = true;
+  tell_reveals(f, new_look, new_head);
   for (size_t i = 0; i < f->n_found; i++) {
     tell_view(f, &f->found[i]);
   }
@@ -319,6 +385,7 @@ ch_err cd_follow_new(cd_follow **out, cd_dev *dev, const cd_l1_dev_config *cfg) 
   f->wall = cfg->chain != NULL && cfg->chain->wall != NULL ? cfg->chain->wall : system_wall;
   f->wall_ctx = cfg->chain != NULL ? cfg->chain->wall_ctx : NULL;
   cd_table_init(&f->watched, offsetof(watched, id), sizeof(ch_hash));
+  cd_table_init(&f->hashes, offsetof(watched_hash, key), sizeof(((watched_hash *)0)->key));
   ch_err err = cd_follow_clock(f);
   if (err != CH_OK) {
     cd_follow_free(f);
@@ -338,6 +405,10 @@ void cd_follow_free(cd_follow *f) {
     free(w);
   }
   cd_table_free(&f->watched);
+  i = 0;
+  for (watched_hash *h; (h = cd_table_next(&f->hashes, &i)) != NULL;)
+    free(h);
+  cd_table_free(&f->hashes);
   free(f->fresh);
   free(f->found);
   cd_poller_free(&f->poller);

@@ -22,6 +22,8 @@ ch_err cd_follow_clock(cd_follow *f) CH_MUST_CHECK;
 /* Any thread, also from listener functions. */
 void cd_follow_watch(cd_follow *f, const ch_hash *id);
 void cd_follow_unwatch(cd_follow *f, const ch_hash *id);
+void cd_follow_watch_hash(cd_follow *f, const ch_hash *id, const ch_hash *hash);
+void cd_follow_unwatch_hash(cd_follow *f, const ch_hash *id, const ch_hash *hash);
 void cd_follow_poke(cd_follow *f);
 
 #endif

@@ -228,6 +228,7 @@ typedef struct ch_effect {
     } tx;
     struct {
       bool incoming;
+      uint8_t payer; /* the side that pays */
       ch_payment_status status;
       ch_op op;
       uint16_t epoch;

@@ -1,0 +1,147 @@
+"""Conditional payments between real daemons: accepted, given back, expired, and against a peer that falls silent."""
+import hashlib
+import sys
+
+from daemon import Refused, World, open_channel, run, until
+
+PERIOD = 60
+FLAGS = ("--challenge-period", str(PERIOD), "--lock-margin", "60")
+
+
+def pair(world):
+    a = world.node("payer", *FLAGS, "--workers", "1")
+    b = world.node("merchant", *FLAGS, "--workers", "3", "--max-deposit", "1000000")
+    for node in (a, b):
+        node.fund(1000000)
+    a.connect(b)
+    return a, b, open_channel(a, b, 300000, 100000)
+
+
+def secret(n):
+    preimage = bytes([n]) * 32
+    return "0x" + preimage.hex(), "0x" + hashlib.sha256(preimage).hexdigest()
+
+
+def lock(node, channel, payment_id, amount, n, seconds=3600):
+    body = {"id": payment_id, "channel": channel, "amount": str(amount), "hash": secret(n)[1], "expires_in": seconds,
+            "wait_ms": 60000}
+    done = node.post("/v1/locks", body)
+    assert done["status"] == "locked", done
+    return done
+
+
+def status(node, payment_id, direction):
+    rows = node.get(f"/v1/payments?direction={direction}&limit=1000")["payments"]
+    return [(r["status"], r["reason"] and r["reason"]["code"]) for r in rows if r["id"] == payment_id]
+
+
+def both(a, b, payment_id, want):
+    until(f"{payment_id} to be {want}", lambda: status(a, payment_id, "out") == [want] == status(b, payment_id, "in")[:1])
+
+
+def money(node, channel):
+    balance = node.show(channel)["balance"]
+    return int(balance["mine"]), int(balance["spendable"]), int(balance["locked"]["mine"])
+
+
+def refused(code, call):
+    try:
+        call()
+    except Refused as error:
+        assert error.code == code, str(error)
+        return
+    raise AssertionError(f"{code} was expected")
+
+
+def accepted_and_given_back():
+    with World() as world:
+        a, b, channel = pair(world)
+        lock(a, channel, "order-1", 5000, 1)
+        lock(a, channel, "order-2", 7000, 2)
+        assert money(a, channel) == (300000, 288000, 12000), money(a, channel)
+        both(a, b, "order-1", ("locked", None))
+        assert lock(a, channel, "order-1", 5000, 1)["seq"] == lock(a, channel, "order-1", 5000, 1)["seq"]
+        refused("hash_used", lambda: lock(a, channel, "order-3", 5000, 1))
+        refused("unknown_lock", lambda: b.post("/v1/locks/fulfil", {"preimage": secret(9)[0]}))
+        refused("unknown_lock", lambda: a.post("/v1/locks/cancel", {"hash": secret(1)[1]}))  # not the payer's to give
+        waiting = until("the merchant's list", lambda: b.get("/v1/locks")["locks"])
+        assert [w["id"] for w in waiting] == ["order-1", "order-2"] and waiting[0]["lock"]["hash"] == secret(1)[1]
+        shown = b.show(channel)["locks"]
+        assert [s["payment"] for s in shown] == ["order-1", "order-2"] and shown[0]["direction"] == "in", shown
+        for node in (a, b):  # the state is on the disk
+            node.kill()
+            node.start()
+        b.post("/v1/locks/fulfil", {"preimage": secret(1)[0], "wait_ms": 60000})
+        b.post("/v1/locks/cancel", {"hash": secret(2)[1], "wait_ms": 60000})
+        both(a, b, "order-1", ("settled", None))
+        both(a, b, "order-2", ("failed", "cancelled"))
+        assert a.get("/v1/payments/order-1")["preimage"] == secret(1)[0]
+        assert a.get("/v1/locks")["locks"] == [] and money(a, channel) == (295000, 295000, 0)
+        a.post(f"/v1/channels/{channel}/close", {"wait_ms": 60000})
+        assert (a.balance(), b.balance()) == (995000, 1005000)
+        for node in (a, b):
+            node.stop()
+
+
+def expired():
+    with World() as world:
+        a, b, channel = pair(world)
+        lock(a, channel, "order-1", 5000, 1, 600)
+        both(a, b, "order-1", ("locked", None))
+        a.post("/v1/dev/warp", {"seconds": 601})
+        a.post("/v1/dev/mine", {"blocks": 5})
+        both(a, b, "order-1", ("failed", "expired"))
+        assert money(a, channel) == (300000, 300000, 0)
+        for node in (a, b):
+            node.stop()
+
+
+def revealed_while_the_payer_is_away():
+    with World() as world:
+        a, b, channel = pair(world)
+        lock(a, channel, "order-1", 5000, 1, 600)
+        both(a, b, "order-1", ("locked", None))
+        a.kill()
+        b.post("/v1/locks/fulfil", {"preimage": secret(1)[0], "wait_ms": 0})
+        assert not b.show(channel)["locks"][0]["revealed"]
+        b.post("/v1/dev/warp", {"seconds": 540})
+        until("the reveal", lambda: b.show(channel)["locks"][0]["revealed"])
+        b.post("/v1/dev/warp", {"seconds": 3600})  # long past the expiry
+        a.start()
+        both(a, b, "order-1", ("settled", None))
+        assert money(a, channel)[0] == 295000
+        for node in (a, b):
+            node.stop()
+
+
+def settled_on_chain():
+    """The payer is gone for good. One payment's preimage is known, the other's is not."""
+    with World() as world:
+        a, b, channel = pair(world)
+        lock(a, channel, "order-1", 5000, 1, 600)
+        lock(a, channel, "order-2", 7000, 2, 600)
+        lock(b, channel, "refund", 1000, 3, 600)
+        both(a, b, "order-2", ("locked", None))
+        a.kill()
+        b.post("/v1/locks/fulfil", {"preimage": secret(1)[0], "wait_ms": 0})
+        b.post(f"/v1/channels/{channel}/challenge", {})
+        until("the challenge and the reveal", lambda: b.show(channel)["locks"][0]["revealed"]
+              and b.show(channel)["waits_for"]["code"] == "window")
+        b.post("/v1/dev/warp", {"seconds": PERIOD + 1})
+        b.post("/v1/dev/mine", {"blocks": 3})
+        assert b.show(channel)["phase"] == "disputed"  # order-2 may still be revealed
+        b.post("/v1/dev/warp", {"seconds": 600})
+        until("the settlement", lambda: b.post("/v1/dev/mine", {"blocks": 1}) and b.show(channel)["phase"] == "closed")
+        assert status(b, "order-1", "in") == [("settled", None)]
+        assert status(b, "order-2", "in") == [("failed", "expired")]
+        assert status(b, "refund", "out") == [("failed", "expired")]
+        assert b.balance() == 1005000, b.balance()
+        a.start()
+        both(a, b, "order-1", ("settled", None))
+        assert status(a, "order-2", "out") == [("failed", "expired")]
+        assert a.balance() == 995000, a.balance()
+        for node in (a, b):
+            node.stop()
+
+
+sys.exit(run("locks", (accepted_and_given_back, expired, revealed_while_the_payer_is_away, settled_on_chain)))
