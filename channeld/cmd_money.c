@@ -15,6 +15,9 @@ typedef struct job {
   ch_amount amount;
   ch_hash nonce; /* of a deposit */
   bool named;    /* by the caller: it may be a repetition */
+  ch_hash to;    /* of a move: the other channel, */
+  ch_target target;
+  ch_addr asset; /* and what it says of itself */
   uint64_t wait_ms;
   cd_reply reply;
   uint16_t epoch, withdrawals; /* of a withdrawal: when it was asked for */
@@ -189,7 +192,7 @@ static bool withdrawn(cd_worker *w, cd_chan *c, const cd_chan_wait *wait) {
     cd_reply_fail(
         wait->reply, CD_CONFLICT, "not_withdrawn",
         "`channel history` has the cause. The money is in your balance, to try again, or was paid out at the end.",
-        "The withdrawal expired, was refused, or the channel ended first.");
+        "It expired, was refused, or the channel ended first.");
   }
   return true;
 }
@@ -216,13 +219,20 @@ static void run_withdraw(void *self, cd_mail *mail) {
   j->withdrawals = info.withdrawals;
   ch_event ev = {.kind = CH_EV_WITHDRAW};
   ev.u.withdraw.amount = j->amount;
+  ev.u.withdraw.to = j->target;
   ch_err err = c == NULL ? CH_ERR_UNKNOWN_CHANNEL : CH_OK;
   bool busy = info.reserved_mine.v != 0 || info.reserved_peer.v != 0;
+  if (err == CH_OK && j->target.set && !ch_addr_eq(&info.params.asset, &j->asset)) {
+    cd_reply_fail(j->reply, CD_CONFLICT, "other_asset", "Withdraw it, exchange it, and deposit it there.",
+                  "The two channels do not hold the same asset.");
+    free(j);
+    return;
+  }
   if (err == CH_OK && !busy) err = cd_chan_step(w, c, &ev, reserved, j);
   if (err == CH_OK && !busy) return;
   if (err == CH_OK) {
     cd_reply_fail(j->reply, CD_CONFLICT, "withdrawal_under_way", "Try again when `channel show` has nothing reserved.",
-                  "A withdrawal of %s is under way, and there is one at a time.",
+                  "A withdrawal or move of %s is under way, and there is one at a time.",
                   info.reserved_mine.v != 0 ? "yours" : "the peer");
   } else {
     cd_reply_err(j->reply, err);
@@ -233,4 +243,44 @@ static void run_withdraw(void *self, cd_mail *mail) {
 void cd_cmd_channel_withdraw(cd_args *a) {
   job j = read_job(a);
   if (!a->failed) post(a, run_withdraw, j);
+}
+
+/* --- From one channel into another --------------------------------------------------------------- */
+
+/* On the thread of the channel that it goes into: what that channel is; then to the one that it comes from. */
+static void run_move(void *self, cd_mail *mail) {
+  cd_worker *w = self;
+  job *j = (job *)(void *)mail;
+  cd_chan *c = cd_chan_get(w, &j->to);
+  ch_info info = {0};
+  if (c != NULL) cd_chan_info(w, c, &info);
+  bool takes = c != NULL && !info.frozen && (info.phase == CH_PHASE_FUNDING || info.phase == CH_PHASE_OPEN);
+  if (!takes) {
+    cd_reply_fail(j->reply, CD_CONFLICT, "not_open", "`channel show` says what it waits for.",
+                  "The channel that the money is to go into is not open.");
+    free(j);
+    return;
+  }
+  j->target = (ch_target){.set = true, .epoch = info.epoch, .side = info.side};
+  ch_params_hash(&j->target.params_hash, &w->node->chain, &info.params);
+  j->asset = info.params.asset;
+  j->mail.run = run_withdraw;
+  cd_worker_post(cd_node_owner(w->node, &j->id), &j->mail);
+}
+
+void cd_cmd_channel_move(cd_args *a) {
+  job j = read_job(a);
+  if (a->failed) return;
+  j.to = cd_arg_channel(a, "to");
+  if (!a->failed && ch_hash_eq(&j.to, &j.id)) cd_args_fail(a, "to", "another channel");
+  if (a->failed) return;
+  job *copy = malloc(sizeof *copy);
+  if (copy == NULL) {
+    cd_reply_err(a->reply, CH_ERR_NO_MEMORY);
+    return;
+  }
+  *copy = j;
+  copy->mail.run = run_move;
+  copy->reply = a->reply;
+  cd_worker_post(cd_node_owner(a->node, &copy->to), &copy->mail);
 }

@@ -30,6 +30,7 @@ static const struct {
     {"channel.resume", cd_cmd_channel_resume},
     {"channel.deposit", cd_cmd_channel_deposit},
     {"channel.withdraw", cd_cmd_channel_withdraw},
+    {"channel.move", cd_cmd_channel_move},
     {"payment.create", cd_cmd_payment_create},
     {"payment.list", cd_cmd_payment_list},
     {"payment.show", cd_cmd_payment_show},

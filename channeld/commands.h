@@ -35,6 +35,7 @@ void cd_cmd_channel_freeze(cd_args *a);
 void cd_cmd_channel_resume(cd_args *a);
 void cd_cmd_channel_deposit(cd_args *a);
 void cd_cmd_channel_withdraw(cd_args *a);
+void cd_cmd_channel_move(cd_args *a);
 void cd_cmd_payment_create(cd_args *a);
 void cd_cmd_payment_list(cd_args *a);
 void cd_cmd_payment_show(cd_args *a);

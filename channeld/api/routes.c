@@ -52,6 +52,9 @@ static const cd_field channel_deposit[] = {
     TEXT("id", CD_PATH, REQUIRED), AMOUNT("amount", REQUIRED), TEXT("deposit_id", CD_BODY), WAIT, END,
 };
 static const cd_field channel_withdraw[] = {TEXT("id", CD_PATH, REQUIRED), AMOUNT("amount", REQUIRED), WAIT, END};
+static const cd_field channel_move[] = {
+    TEXT("id", CD_PATH, REQUIRED), TEXT("to", CD_BODY, REQUIRED), AMOUNT("amount", REQUIRED), WAIT, END,
+};
 static const cd_field channel_challenge[] = {
     TEXT("id", CD_PATH, REQUIRED), {.name = "risk_bond", .place = CD_BODY, .type = CD_FLAG}, END};
 static const cd_field channel_resume[] = {TEXT("id", CD_PATH, REQUIRED), WAIT, END};
@@ -113,6 +116,7 @@ const cd_route cd_routes[] = {
     {"GET", "/v1/channels/{id}/history", "channel.history", channel_history},
     {"POST", "/v1/channels/{id}/deposit", "channel.deposit", channel_deposit},
     {"POST", "/v1/channels/{id}/withdraw", "channel.withdraw", channel_withdraw},
+    {"POST", "/v1/channels/{id}/move", "channel.move", channel_move},
     {"POST", "/v1/channels/{id}/close", "channel.close", channel_close},
     {"POST", "/v1/channels/{id}/challenge", "channel.challenge", channel_challenge},
     {"POST", "/v1/channels/{id}/freeze", "channel.freeze", id_in_path},

@@ -53,6 +53,13 @@ static const cli_arg channel_withdraw[] = {
     WAIT("how long to wait until it is final (default 0)"),
     END,
 };
+static const cli_arg channel_move[] = {
+    {"id", "FROM", NULL, CLI_TEXT, true, "the channel that it comes from: its id, or the first 6 digits or more", NULL},
+    {"to", "TO", NULL, CLI_TEXT, true, "the channel that it goes into", NULL},
+    {"amount", "AMOUNT", NULL, CLI_AMOUNT, true, "in base units", NULL},
+    WAIT("how long to wait until it is final (default 0)"),
+    END,
+};
 static const cli_arg channel_challenge[] = {
     CHANNEL,
     {"risk_bond", "--risk-bond", NULL, CLI_SWITCH, false,
@@ -327,6 +334,8 @@ const cli_command cli_commands[] = {
      channel_deposit, &channel_view, NULL, SHOW_MORE},
     {"channel", "withdraw", "take money out while the channel goes on", "POST", "/v1/channels/{id}/withdraw",
      channel_withdraw, &channel_view, NULL, SHOW_MORE},
+    {"channel", "move", "from one channel into another, in one transaction, while both go on", "POST",
+     "/v1/channels/{id}/move", channel_move, &channel_view, NULL, SHOW_MORE},
     {"channel", "close", "leave together with the peer", "POST", "/v1/channels/{id}/close", channel_close,
      &channel_view, NULL, SHOW_MORE},
     {"channel", "close --all", "leave all channels, each together with its peer", "POST", "/v1/channels/close", none,

@@ -78,7 +78,8 @@ typedef struct reservation {
   uint16_t seq;
   ch_amount amount;
   uint64_t valid_until;
-  bool have[2]; /* signatures on the Withdraw */
+  ch_target to; /* set: a move */
+  bool have[2]; /* signatures on the Withdraw or Move */
   ch_sig sig[2];
 } reservation;
 
@@ -184,6 +185,7 @@ struct ch_channel {
   closing close;
   reservation reserved;
   ch_amount withdraw_wanted; /* what I asked for, until it is done or has failed; 0: nothing */
+  ch_target move_to;         /* what that is for, if for a move */
   uint64_t challenge_until;  /* my signed Challenge's validUntil; 0: none */
   uint64_t challenge_version;
   ch_sig challenge_sig;
@@ -354,7 +356,7 @@ ch_err reopen(step *s);
 void look_for_reveal(ch_channel *c);
 
 /* withdraw.c */
-ch_err on_withdraw_command(step *s, ch_amount amount);
+ch_err on_withdraw_command(step *s, ch_amount amount, const ch_target *to);
 ch_err on_withdraw_message(step *s, const ch_msg *m);
 reservation reservation_by(uint8_t side, const ch_op *op);
 ch_err reserve(const step *s, replay *r, uint8_t side, const ch_op *op);

@@ -230,6 +230,15 @@ static ch_err sign_withdraw(void *ctx, ch_sig *out, const ch_chain *chain, const
   return sign_with(out, &digest, secret_of(k, key));
 }
 
+static ch_err sign_move(void *ctx, ch_sig *out, const ch_chain *chain, const ch_hash *key_nonce, const ch_move *move) {
+  ch_keyring *k = ctx;
+  const key_row *key = key_of(k, key_nonce);
+  if (key == NULL) return CH_ERR_SIGNER;
+  ch_hash digest;
+  ch_move_digest(&digest, domain_of(k, chain), move);
+  return sign_with(out, &digest, secret_of(k, key));
+}
+
 static ch_err sign_challenge(void *ctx, ch_sig *out, const ch_chain *chain, const ch_hash *key_nonce,
                              const ch_challenge *challenge) {
   ch_keyring *k = ctx;
@@ -249,6 +258,7 @@ ch_signer ch_keyring_signer(ch_keyring *k) {
                      .sign_state = sign_state,
                      .sign_close = sign_close,
                      .sign_withdraw = sign_withdraw,
+                     .sign_move = sign_move,
                      .sign_challenge = sign_challenge};
 }
 

@@ -83,7 +83,7 @@ static bool op_ok(const ch_op *op) {
   case CH_OP_NOOP:
   case CH_OP_SHUTDOWN: return true;
   case CH_OP_PAY: return amount_ok(op->amount) && ch_payment_id_ok(op->id, op->id_len);
-  case CH_OP_RESERVE: return withdrawal_ok(op->seq, op->amount, op->valid_until);
+  case CH_OP_RESERVE: return op->u.to.side <= 1 && withdrawal_ok(op->seq, op->amount, op->valid_until);
   case CH_OP_LOCK_ADD: return lock_ok(op);
   case CH_OP_FULFIL:
   case CH_OP_CANCEL:
@@ -195,6 +195,17 @@ static uint8_t *put_op_bytes(uint8_t *p, uint8_t field, const void *bytes, size_
   return (uint8_t *)memcpy(p, bytes, n) + n;
 }
 
+static uint8_t *put_target(uint8_t *p, const ch_target *to) {
+  *p++ = LEN_TAG(ch_wire_Reserve_to_tag);
+  uint8_t *inner = p + 1;
+  uint8_t *end =
+      put_op_bytes(inner, ch_wire_Reserve_Target_params_hash_tag, to->params_hash.b, sizeof to->params_hash.b);
+  end = put_op_number(end, ch_wire_Reserve_Target_epoch_tag, to->epoch);
+  end = put_op_number(end, ch_wire_Reserve_Target_side_tag, to->side);
+  *p = (uint8_t)(end - inner);
+  return end;
+}
+
 static uint8_t *put_lock_add(uint8_t *p, const ch_op *op) {
   p = put_op_bytes(p, ch_wire_LockAdd_id_tag, op->id, op->id_len);
   p = put_op_amount(p, ch_wire_LockAdd_amount_tag, op->amount);
@@ -214,7 +225,8 @@ static uint8_t *put_op(uint8_t *p, const ch_op *op) {
   case CH_OP_RESERVE:
     p = put_op_amount(p, ch_wire_Reserve_amount_tag, op->amount);
     p = put_op_number(p, ch_wire_Reserve_seq_tag, op->seq);
-    return put_op_number(p, ch_wire_Reserve_valid_until_tag, op->valid_until);
+    p = put_op_number(p, ch_wire_Reserve_valid_until_tag, op->valid_until);
+    return op->u.to.set ? put_target(p, &op->u.to) : p;
   case CH_OP_LOCK_ADD: return put_lock_add(p, op);
   case CH_OP_FULFIL:
     p = put_op_bytes(p, ch_wire_Fulfil_lock_tag, op->u.resolve.lock.b, sizeof op->u.resolve.lock.b);
@@ -256,6 +268,10 @@ static bool get_reserve(ch_op *op, const uint8_t *in, size_t len) {
   if (!pb_decode(&stream, ch_wire_Reserve_fields, &w)) return false;
   op->seq = w.seq;
   op->valid_until = w.valid_until;
+  op->u.to.set = w.has_to;
+  op->u.to.epoch = w.to.epoch;
+  op->u.to.side = w.to.side;
+  COPY(op->u.to.params_hash.b, w.to.params_hash);
   return GET_AMOUNT(op->amount, w.amount);
 }
 

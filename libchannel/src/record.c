@@ -171,9 +171,29 @@ static bool get_terms(ch_channel *c, const Record *r) {
 
 /* --- Money on its way out --------------------------------------------------------------------------- */
 
+static void put_target(bool *has, RecTarget *r, const ch_target *to) {
+  *has = to->set;
+  if (!to->set) return;
+  PUT(r->params_hash, to->params_hash);
+  r->epoch = to->epoch;
+  r->side = to->side;
+}
+
+static bool get_target(ch_target *to, bool has, const RecTarget *r) {
+  to->set = has;
+  if (!has) return true;
+  if (r->epoch > UINT16_MAX || r->side > 1) return false;
+  GET(to->params_hash, r->params_hash);
+  to->epoch = (uint16_t)r->epoch;
+  to->side = (uint8_t)r->side;
+  return true;
+}
+
 static void put_reservation(Record *r, const ch_channel *c) {
   const reservation *v = &c->reserved;
   put_amount(r->withdraw_wanted, c->withdraw_wanted);
+  if (c->withdraw_wanted.v) put_target(&r->has_move_to, &r->move_to, &c->move_to);
+  put_target(&r->reserved.has_to, &r->reserved.to, &v->to);
   r->has_reserved = v->active;
   r->reserved.side = v->side;
   r->reserved.seq = v->seq;
@@ -188,6 +208,8 @@ static void put_reservation(Record *r, const ch_channel *c) {
 static bool get_reservation(ch_channel *c, const Record *r) {
   reservation *v = &c->reserved;
   if (!get_amount(&c->withdraw_wanted, r->withdraw_wanted)) return false;
+  if (!get_target(&c->move_to, r->has_move_to, &r->move_to)) return false;
+  if (!get_target(&v->to, r->has_reserved && r->reserved.has_to, &r->reserved.to)) return false;
   if (!r->has_reserved) return true;
   if (r->reserved.side > 1 || r->reserved.seq >= CH_SEQ_LAST) return false;
   v->active = true;
@@ -342,6 +364,7 @@ static size_t n_enforceable(const ch_channel *c) {
   return n;
 }
 
+FIELDS_OF(RecTarget)
 FIELDS_OF(RecOp)
 
 static void lock_op_to_record(RecOp *r, const ch_op *op) {
@@ -366,6 +389,7 @@ static void op_to_record(RecOp *r, const ch_op *op) {
   put_amount(r->amount, op->amount);
   r->seq = op->seq;
   r->valid_until = op->valid_until;
+  if (op->kind == CH_OP_RESERVE) put_target(&r->has_to, &r->to, &op->u.to);
   lock_op_to_record(r, op);
 }
 
@@ -376,6 +400,7 @@ static bool op_from_record(ch_op *op, const RecOp *r) {
   op->valid_until = r->valid_until;
   op->version = r->version;
   if (!get_amount(&op->amount, r->amount)) return false;
+  if (op->kind == CH_OP_RESERVE) return get_target(&op->u.to, r->has_to, &r->to);
   if (op->kind == CH_OP_LOCK_ADD) {
     if (r->condition.size != sizeof op->u.add.condition.b) return false;
     memcpy(op->u.add.condition.b, r->condition.bytes, r->condition.size);
@@ -574,7 +599,7 @@ static ch_err restore_queue(ch_channel *c, const ch_op *queue, size_t n) {
     ch_err err = queue_append(c, &queue[i], 1);
     if (err) return err;
   }
-  const ch_op withdrawal = {.kind = CH_OP_RESERVE, .amount = c->withdraw_wanted};
+  const ch_op withdrawal = {.kind = CH_OP_RESERVE, .amount = c->withdraw_wanted, .u.to = c->move_to};
   if (c->withdraw_wanted.v && !c->reserved.active && !among(c->ops, have, &withdrawal)) {
     ch_err err = queue_append(c, &withdrawal, 1);
     if (err) return err;

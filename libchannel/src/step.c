@@ -100,7 +100,7 @@ static ch_err dispatch(step *s, const ch_event *ev) {
   case CH_EV_PAY: return on_pay(s, ev->u.pay.ops, ev->u.pay.n);
   case CH_EV_CLOSE: return on_close_command(s);
   case CH_EV_DEPOSIT: return on_deposit_command(s, ev->u.deposit.amount, &ev->u.deposit.nonce);
-  case CH_EV_WITHDRAW: return on_withdraw_command(s, ev->u.withdraw.amount);
+  case CH_EV_WITHDRAW: return on_withdraw_command(s, ev->u.withdraw.amount, &ev->u.withdraw.to);
   case CH_EV_CHALLENGE: return on_challenge_command(s, ev->u.challenge.risk_bond);
   case CH_EV_CHAIN: return on_view(s, ev->u.view);
   case CH_EV_TICK: return on_tick(s);

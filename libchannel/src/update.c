@@ -177,7 +177,8 @@ static ch_err accept_proposal(step *s, const ch_msg *m, const replay *after) {
   for (size_t i = 0; i < m->u.update.n_ops && !err; i++) {
     const ch_op *op = &m->u.update.ops[i];
     if (op->kind == CH_OP_SHUTDOWN) set_cause(s, "shutdown asked for by the peer");
-    if (op->kind == CH_OP_RESERVE) set_cause(s, "withdrawal asked for by the peer");
+    if (op->kind == CH_OP_RESERVE)
+      set_cause(s, op->u.to.set ? "move asked for by the peer" : "withdrawal asked for by the peer");
     err = op_settled(s, them(c), op, m->u.update.version, i);
   }
   if (err) return err;

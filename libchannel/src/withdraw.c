@@ -1,4 +1,5 @@
-/* withdraw.c - taking money out while the channel goes on: reserved in a co-signed state first, then signed for.
+/* withdraw.c - taking money out while the channel goes on, to the payout address or into another channel: reserved in a
+ * co-signed state first, then signed for.
  *
  * Source: proto/protocol.md, section 4 ("Taking money out"). From the state that reserves it on, no state can spend the
  * money, so that the withdrawal may come at any time; who asked for it signs first, as it alone can lose by it. */
@@ -9,19 +10,47 @@ static ch_withdraw withdrawal_of(const ch_channel *c) {
   return (ch_withdraw){c->id, c->epoch, r->seq, r->side, r->amount, r->valid_until};
 }
 
-ch_err on_withdraw_command(step *s, ch_amount amount) {
+static ch_move move_of(const ch_channel *c) {
+  const reservation *r = &c->reserved;
+  ch_move m = {.id = c->id,
+               .epoch = c->epoch,
+               .seq = r->seq,
+               .side = r->side,
+               .amount = r->amount,
+               .valid_until = r->valid_until,
+               .to_epoch = r->to.epoch,
+               .to_side = r->to.side};
+  ch_channel_id(&m.to_id, &r->to.params_hash, &c->params.asset);
+  return m;
+}
+
+/* What both sides sign. */
+static void digest_of(const ch_channel *c, ch_hash *out) {
+  const ch_withdraw withdrawal = withdrawal_of(c);
+  if (!c->reserved.to.set) return ch_withdraw_digest(out, &c->domain, &withdrawal);
+  const ch_move move = move_of(c);
+  ch_move_digest(out, &c->domain, &move);
+}
+
+/* Money is moved into another channel only. */
+static bool target_ok(const ch_channel *c, const ch_target *to) {
+  return !to->set || (to->side <= 1 && !ch_hash_eq(&to->params_hash, &c->params_hash));
+}
+
+ch_err on_withdraw_command(step *s, ch_amount amount, const ch_target *to) {
   ch_channel *c = s->c;
-  if (!amount.v || amount.v > CH_MONEY_MAX) return CH_ERR_ARGUMENT;
+  if (!amount.v || amount.v > CH_MONEY_MAX || !target_ok(c, to)) return CH_ERR_ARGUMENT;
   if (c->frozen) return CH_ERR_FROZEN;
   if (phase_of(c) != CH_PHASE_OPEN || c->close_wanted) return CH_ERR_PHASE;
   if (c->withdraw_wanted.v || c->reserved.active) return CH_ERR_PHASE; /* one at a time */
   if (c->view.head.slots.withdraw_seq >= CH_SEQ_LAST) return CH_ERR_PHASE;
-  ch_op op = {.kind = CH_OP_RESERVE, .amount = amount};
+  ch_op op = {.kind = CH_OP_RESERVE, .amount = amount, .u.to = *to};
   ch_err err = queue_append(c, &op, 1);
   if (err) return err;
   c->withdraw_wanted = amount;
+  c->move_to = *to;
   s->fx->durable = true;
-  set_cause(s, "withdrawal asked for here");
+  set_cause(s, to->set ? "move asked for here" : "withdrawal asked for here");
   return queue_covered(c);
 }
 
@@ -32,14 +61,18 @@ void stamp_reserve(const step *s, ch_op *op) {
 }
 
 reservation reservation_by(uint8_t side, const ch_op *op) {
-  return (reservation){
-      .active = true, .side = side, .seq = op->seq, .amount = op->amount, .valid_until = op->valid_until};
+  return (reservation){.active = true,
+                       .side = side,
+                       .seq = op->seq,
+                       .amount = op->amount,
+                       .valid_until = op->valid_until,
+                       .to = op->u.to};
 }
 
 ch_err reserve(const step *s, replay *r, uint8_t side, const ch_op *op) {
   const ch_channel *c = s->c;
   uint64_t now = s->env->now;
-  if (r->shutdown || r->reserved.active || op->seq >= CH_SEQ_LAST) return CH_ERR_PHASE;
+  if (r->shutdown || r->reserved.active || op->seq >= CH_SEQ_LAST || !target_ok(c, &op->u.to)) return CH_ERR_PHASE;
   if (op->seq != c->view.final.slots.withdraw_seq || op->seq != c->view.head.slots.withdraw_seq) return CH_ERR_PHASE;
   if (op->valid_until <= now || op->valid_until > now + WITHDRAW_VALIDITY_MAX + CLOCK_SKEW) return CH_ERR_PHASE;
   r->reserved = reservation_by(side, op);
@@ -93,12 +126,15 @@ static ch_err send_withdraw(step *s) {
 static ch_err sign(step *s) {
   ch_channel *c = s->c;
   reservation *r = &c->reserved;
-  const ch_withdraw what = withdrawal_of(c);
-  ch_err err = s->signer->sign_withdraw(s->signer->ctx, &r->sig[c->me], &c->chain, &c->nonce[c->me], &what);
+  const ch_signer *k = s->signer;
+  const ch_withdraw withdrawal = withdrawal_of(c);
+  const ch_move move = move_of(c);
+  ch_err err = r->to.set ? k->sign_move(k->ctx, &r->sig[c->me], &c->chain, &c->nonce[c->me], &move)
+                         : k->sign_withdraw(k->ctx, &r->sig[c->me], &c->chain, &c->nonce[c->me], &withdrawal);
   if (err) return err;
   r->have[c->me] = true;
   s->fx->durable = true;
-  set_cause(s, "signed Withdraw");
+  set_cause(s, r->to.set ? "signed Move" : "signed Withdraw");
   return send_withdraw(s);
 }
 
@@ -112,8 +148,7 @@ ch_err on_withdraw_message(step *s, const ch_msg *m) {
   if (!r->active || r->seq != m->u.withdraw.seq || r->side != m->u.withdraw.side) return CH_OK;
   if (r->amount.v != m->u.withdraw.amount.v || r->valid_until != m->u.withdraw.valid_until) return CH_ERR_VIOLATION;
   ch_hash digest;
-  const ch_withdraw what = withdrawal_of(c);
-  ch_withdraw_digest(&digest, &c->domain, &what);
+  digest_of(c, &digest);
   ch_err err = ch_verify(&digest, &m->u.withdraw.sig, &c->params.signer[them(c)]);
   if (err) return err;
   if (r->side == c->me && !r->have[c->me]) return CH_ERR_VIOLATION; /* it is for me to sign first */
@@ -126,10 +161,15 @@ ch_err on_withdraw_message(step *s, const ch_msg *m) {
 static ch_err submit(step *s) {
   const ch_channel *c = s->c;
   const reservation *r = &c->reserved;
-  ch_tx tx = {.kind = CH_TX_WITHDRAW, .id = c->id, .params = c->params};
-  tx.u.withdraw.withdraw = withdrawal_of(c);
-  tx.u.withdraw.sig[0] = r->sig[0];
-  tx.u.withdraw.sig[1] = r->sig[1];
+  ch_tx tx = {.kind = r->to.set ? CH_TX_MOVE : CH_TX_WITHDRAW, .id = c->id, .params = c->params};
+  if (r->to.set) {
+    tx.u.move.move = move_of(c);
+    memcpy(tx.u.move.sig, r->sig, sizeof tx.u.move.sig);
+    tx.u.move.to_params_hash = r->to.params_hash;
+  } else {
+    tx.u.withdraw.withdraw = withdrawal_of(c);
+    memcpy(tx.u.withdraw.sig, r->sig, sizeof tx.u.withdraw.sig);
+  }
   return fx_tx(s, &tx, (uint64_t)r->seq << 40 | r->valid_until, ch_amount_of(0));
 }
 

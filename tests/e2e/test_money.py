@@ -387,6 +387,36 @@ def many_at_once():
         assert (a.balance(), b.balance()) == (1000000 - 10150, 1000000 - 10007)
 
 
+def move_between_channels():
+    """A hub that has earned in one channel moves it into another one, where it is needed, and pays on with it."""
+    with World() as world:
+        a, hub = pair(world)
+        c = world.node("c", "--challenge-period", str(PERIOD), "--max-deposit", "1000000")
+        hub.connect(c)
+        source, target = open_channel(a, hub, 100000), open_channel(hub, c, 1000)
+        pay(a, source, "in", 60000)
+        refused(409, "insufficient_funds", lambda: pay(hub, target, "too-much", 40000))
+        with Paying(a, source, "a") as there, Paying(hub, target, "h") as out:
+            done = hub.cli("channel", "move", source[:14], target[:14], "50000", "--wait", str(WAIT))
+            assert done.returncode == 0, done
+        assert hub.show(source)["contributions"] == {"mine": "-50000", "peer": "100000"}
+        until_sees(a, source, 100000, -50000)
+        until_sees(hub, target, 51000, 0)
+        until_sees(c, target, 0, 51000)
+        pay(hub, target, "out", 40000)
+        pay(hub, source, "back", 2000)
+        assert hub.balance() == 1000000 - 1000  # nothing went through the account
+        refused(409, "insufficient_funds", lambda: hub.post(f"/v1/channels/{source}/move", {"to": target, "amount": "50000"}))
+        refused(400, "bad_argument", lambda: hub.post(f"/v1/channels/{source}/move", {"to": source, "amount": "1"}))
+        refused(400, "bad_argument", lambda: hub.post(f"/v1/channels/{source}/move", {"to": target, "amount": "0"}))
+        close(a, hub, source)
+        refused(409, "not_open", lambda: hub.post(f"/v1/channels/{target}/move", {"to": source, "amount": "1"}))
+        close(hub, c, target)
+        earned, spent = 60000 - 2000 + there.count, 40000 + out.count
+        assert (a.balance(), hub.balance(), c.balance()) == (1000000 - earned, 1000000 + earned - spent, spent)
+
+
 sys.exit(run("money", (top_up_by_either_side, deposit_once, withdraw_while_paying, withdraw_what_was_received,
                        withdraw_too_much, withdraw_while_peer_is_away, withdrawal_expires, fund_both, open_again,
-                       open_again_after_a_restart, not_after_a_challenge, close_all, many_at_once)))
+                       open_again_after_a_restart, not_after_a_challenge, close_all, many_at_once,
+                       move_between_channels)))

@@ -21,6 +21,7 @@ static void pay_out(world *w, block *b, const ch_adj_transfer *t) {
 
 bool chain_apply(world *w, block *b, const ch_addr *sender, ch_amount value, const ch_tx *tx) {
   ch_adj_call call = ch_adj_call_of(&w->chain, sender, value, b->time);
+  call.target = &b->other;
   ch_adj_result r;
   memset(&r, 0, sizeof r);
   ch_adj_revert why = ch_adj_apply(&r, &b->state.slots, &call, tx);
@@ -30,6 +31,10 @@ bool chain_apply(world *w, block *b, const ch_addr *sender, ch_amount value, con
   }
   note(w, "tx %d mined", (int)tx->kind);
   if (tx->kind == CH_TX_WITHDRAW) w->withdrawals++;
+  if (tx->kind == CH_TX_MOVE) {
+    w->moves++;
+    b->other = r.target;
+  }
   for (int i = 0; i < 2; i++)
     if (ch_addr_eq(sender, &w->node[i].address) && ch_amount_sub(&b->purse[i], b->purse[i], value))
       fail(w, "a purse was overdrawn");

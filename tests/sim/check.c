@@ -98,5 +98,6 @@ void check_ending(world *w, int honest, ch_net at_least) {
     open = &w->blocks[i - 1];
   if (ch_payouts(expect, open->state.slots.contribution, at_least)) return fail(w, "payouts could not be computed");
   if (honest < 2 && e->paid[honest].v < expect[honest].v) fail(w, "the honest side was paid less than it had");
-  if (b->vault.v) fail(w, "money is left in the Adjudicator");
+  const ch_net *moved = b->other.contribution;
+  if ((ch_i128)b->vault.v != moved[0].v + moved[1].v) fail(w, "money is left in the Adjudicator");
 }

@@ -84,6 +84,15 @@ static ch_err k_sign_withdraw(void *ctx, ch_sig *out, const ch_chain *chain, con
   return ch_sign(out, &digest, &key);
 }
 
+static ch_err k_sign_move(void *ctx, ch_sig *out, const ch_chain *chain, const ch_hash *nonce, const ch_move *what) {
+  ch_secret key;
+  ch_hash domain, digest;
+  ch_domain(&domain, chain);
+  ch_move_digest(&digest, &domain, what);
+  channel_secret(((keys *)ctx)->n, nonce, &key);
+  return ch_sign(out, &digest, &key);
+}
+
 static ch_err k_sign_challenge(void *ctx, ch_sig *out, const ch_chain *chain, const ch_hash *nonce,
                                const ch_challenge *c) {
   ch_secret key;
@@ -96,8 +105,8 @@ static ch_err k_sign_challenge(void *ctx, ch_sig *out, const ch_chain *chain, co
 
 ch_signer node_signer(world *w, node *n) {
   contexts[n->side] = (keys){w, n};
-  return (ch_signer){&contexts[n->side], k_node_id,    k_ecdh,          k_sign_open,     k_channel_key,
-                     k_sign_state,       k_sign_close, k_sign_withdraw, k_sign_challenge};
+  return (ch_signer){&contexts[n->side], k_node_id,    k_ecdh,          k_sign_open, k_channel_key,
+                     k_sign_state,       k_sign_close, k_sign_withdraw, k_sign_move, k_sign_challenge};
 }
 
 /* --- Making and losing a node ------------------------------------------------------------------------------ */

@@ -77,6 +77,8 @@ static void act_withdraw(world *w, node *n) {
   if (w->ending) return;
   ch_event ev = {.kind = CH_EV_WITHDRAW};
   ev.u.withdraw.amount = ch_amount_of(1 + rng_below(&w->rng, rng_chance(&w->rng, 20) ? 3000 : 200));
+  if (rng_chance(&w->rng, 40))
+    ev.u.withdraw.to = (ch_target){.set = true, .params_hash = {{0x77}}, .side = (uint8_t)n->side};
   node_step(w, n, &ev); /* refused while another one is under way, as are amounts that are not there */
 }
 
@@ -330,7 +332,7 @@ static void run(world *w) {
 }
 
 typedef struct totals {
-  unsigned long steps, crashes, cuts, reorgs, refusals, payments, withdrawals, reopened, restored, resumed;
+  unsigned long steps, crashes, cuts, reorgs, refusals, payments, withdrawals, moves, reopened, restored, resumed;
 } totals;
 
 static bool run_seed(uint64_t seed, bool trace, broken b, totals *t) {
@@ -347,6 +349,7 @@ static bool run_seed(uint64_t seed, bool trace, broken b, totals *t) {
   t->reorgs += w->reorgs;
   t->refusals += w->refusals;
   t->withdrawals += w->withdrawals;
+  t->moves += w->moves;
   t->reopened += w->reopened;
   t->restored += w->restored;
   t->resumed += w->resumed;
@@ -391,9 +394,9 @@ int main(int argc, char **argv) {
   for (uint64_t s = from; s < from + seeds && failed < 5; s++)
     if (!run_seed(s, trace, b, &t)) failed++;
   printf("# seeds %llu..%llu: %lu steps, %lu payments, %lu crashes, %lu cuts, %lu reorganisations, %lu refusals, %lu "
-         "withdrawals, %lu opened again, %lu restored copies, %lu resumes\n",
+         "withdrawals, %lu moves, %lu opened again, %lu restored copies, %lu resumes\n",
          (unsigned long long)from, (unsigned long long)(from + seeds - 1), t.steps, t.payments, t.crashes, t.cuts,
-         t.reorgs, t.refusals, t.withdrawals, t.reopened, t.restored, t.resumed);
+         t.reorgs, t.refusals, t.withdrawals, t.moves, t.reopened, t.restored, t.resumed);
   bool good = (failed != 0) == (b != BROKEN_NOTHING);
   printf("%s 1 - sim: %llu seeds from %llu%s%s\n1..1\n", good ? "ok" : "not ok", (unsigned long long)seeds,
          (unsigned long long)from, b ? ", a broken rule is noticed: " : "", b ? broken_names[b] : "");

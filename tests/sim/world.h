@@ -34,7 +34,8 @@ void rng_hash(rng *r, ch_hash *out);
 typedef struct block {
   uint64_t time;
   ch_onchain state;
-  ch_amount vault; /* what the Adjudicator holds */
+  ch_adj_slots other; /* of another channel, for moves into it */
+  ch_amount vault;    /* what the Adjudicator holds */
   ch_amount purse[2];
 } block;
 
@@ -136,7 +137,7 @@ typedef struct world {
   bool optimistic; /* FUNDS hints overstate what the peer sees */
   bool faults;     /* crashes, cuts and lost writes may happen */
   bool ending;     /* no new payments */
-  unsigned steps, crashes, cuts, reorgs, refusals, withdrawals, reopened, restored, resumed;
+  unsigned steps, crashes, cuts, reorgs, refusals, withdrawals, moves, reopened, restored, resumed;
   const char *failure; /* the first broken promise */
   char why[200];
 } world;

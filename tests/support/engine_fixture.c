@@ -64,6 +64,14 @@ static ch_err k_sign_withdraw(void *ctx, ch_sig *out, const ch_chain *chain, con
   return ch_sign(out, &digest, &((duo_side *)ctx)->channel_key);
 }
 
+static ch_err k_sign_move(void *ctx, ch_sig *out, const ch_chain *chain, const ch_hash *nonce, const ch_move *m) {
+  (void)nonce;
+  ch_hash domain, digest;
+  ch_domain(&domain, chain);
+  ch_move_digest(&digest, &domain, m);
+  return ch_sign(out, &digest, &((duo_side *)ctx)->channel_key);
+}
+
 static ch_err k_sign_challenge(void *ctx, ch_sig *out, const ch_chain *chain, const ch_hash *nonce,
                                const ch_challenge *c) {
   (void)nonce;
@@ -74,8 +82,8 @@ static ch_err k_sign_challenge(void *ctx, ch_sig *out, const ch_chain *chain, co
 }
 
 ch_signer duo_signer(duo *d, int s) {
-  return (ch_signer){&d->side[s],  k_node_id,    k_ecdh,          k_sign_open,     k_channel_key,
-                     k_sign_state, k_sign_close, k_sign_withdraw, k_sign_challenge};
+  return (ch_signer){&d->side[s],  k_node_id,    k_ecdh,          k_sign_open, k_channel_key,
+                     k_sign_state, k_sign_close, k_sign_withdraw, k_sign_move, k_sign_challenge};
 }
 
 /* --- What holds after every step ---------------------------------------------------------------------- */
@@ -412,6 +420,7 @@ ch_adj_revert duo_send_tx(duo *d, int sender, uint64_t value, const ch_tx *tx) {
   ch_adj_call call = ch_adj_call_of(&d->chain, &d->side[sender].address, ch_amount_of(value), d->head_time);
   call.ctx = d;
   call.revealed = revealed;
+  call.target = &d->other;
   ch_adj_result r;
   ch_adj_revert why = ch_adj_apply(&r, &d->head.slots, &call, tx);
   if (why) return why;
@@ -420,6 +429,7 @@ ch_adj_revert duo_send_tx(duo *d, int sender, uint64_t value, const ch_tx *tx) {
     return CH_ADJ_NONE;
   }
   d->head.slots = r.slots;
+  if (tx->kind == CH_TX_MOVE) d->other = r.target;
   if (r.event.kind == CH_ADJ_CLOSED || r.event.kind == CH_ADJ_SETTLED) {
     d->head.has_ended = true;
     d->head.ended = r.event;

@@ -68,6 +68,7 @@ typedef struct duo {
   ch_amount deposit[2];
   uint64_t now, head_time, final_time;
   ch_onchain head, final; /* of the chain */
+  ch_adj_slots other;     /* of another channel, for moves into it */
   ch_reveal reveals[DUO_REVEALS];
   size_t n_reveals;
   ch_lock_limits limits; /* to agree on */

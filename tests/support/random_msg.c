@@ -55,6 +55,12 @@ static ch_op rnd_op(uint64_t *r) {
     op.amount.v += op.amount.v == 0;
     op.seq = (uint16_t)(random_u64(r) % 0x7fff);
     op.valid_until = rnd_number(r) >> 24;
+    op.u.to.set = random_u64(r) & 1;
+    if (op.u.to.set) {
+      rnd_bytes(r, &op.u.to.params_hash, sizeof(ch_hash));
+      op.u.to.epoch = (uint16_t)rnd_number(r);
+      op.u.to.side = random_u64(r) & 1;
+    }
   }
   if (op.kind != CH_OP_PAY && op.kind != CH_OP_LOCK_ADD) return op;
   op.id_len = (uint8_t)(1 + random_u64(r) % CH_PAYMENT_ID_MAX);

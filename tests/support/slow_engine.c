@@ -94,6 +94,15 @@ static ch_err sign_withdraw(void *ctx, ch_sig *out, const ch_chain *chain, const
   return err ? err : s->inner->sign_withdraw(s->inner->ctx, out, chain, key_nonce, withdraw);
 }
 
+static ch_err sign_move(void *ctx, ch_sig *out, const ch_chain *chain, const ch_hash *key_nonce, const ch_move *move) {
+  slow_signer *s = ctx;
+  ch_hash domain, digest;
+  ch_domain(&domain, chain);
+  ch_move_digest(&digest, &domain, move);
+  ch_err err = asked(s, SLOW_SIGN_MOVE, &digest, sizeof digest);
+  return err ? err : s->inner->sign_move(s->inner->ctx, out, chain, key_nonce, move);
+}
+
 static ch_err sign_challenge(void *ctx, ch_sig *out, const ch_chain *chain, const ch_hash *key_nonce,
                              const ch_challenge *challenge) {
   slow_signer *s = ctx;
@@ -113,6 +122,7 @@ static ch_signer slow(slow_signer *s) {
                      .sign_state = sign_state,
                      .sign_close = sign_close,
                      .sign_withdraw = sign_withdraw,
+                     .sign_move = sign_move,
                      .sign_challenge = sign_challenge};
 }
 

@@ -24,6 +24,7 @@ typedef enum slow_request {
   SLOW_SIGN_STATE,
   SLOW_SIGN_CLOSE,
   SLOW_SIGN_WITHDRAW,
+  SLOW_SIGN_MOVE,
   SLOW_SIGN_CHALLENGE,
   SLOW_REQUESTS,
 } slow_request;

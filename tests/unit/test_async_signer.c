@@ -24,6 +24,7 @@ static void add_tx(transcript *t, const ch_effect *e) {
   add(t, &e->u.tx.key, sizeof e->u.tx.key);
   if (tx->kind == CH_TX_CLOSE) add(t, tx->u.close.sig, sizeof tx->u.close.sig);
   if (tx->kind == CH_TX_WITHDRAW) add(t, tx->u.withdraw.sig, sizeof tx->u.withdraw.sig);
+  if (tx->kind == CH_TX_MOVE) add(t, tx->u.move.sig, sizeof tx->u.move.sig);
   if (tx->kind != CH_TX_CHALLENGE) return;
   add(t, tx->u.challenge.sig, sizeof tx->u.challenge.sig);
   add(t, &tx->u.challenge.challenge_sig, sizeof tx->u.challenge.challenge_sig);
@@ -69,20 +70,27 @@ static void open_and_pay(transcript *t, duo *d) {
   }
 }
 
+/* 100 of side 0, to its payout address or into another channel. */
+static void take_out(transcript *t, duo *d, const ch_target *to) {
+  ch_event out = ch_event_withdraw(ch_amount_of(100));
+  out.u.withdraw.to = *to;
+  assert_int_equal(duo_step(d, 0, &out), CH_OK);
+  note(t, d, 0);
+  pump(t, d);
+  duo_see(d, 0);
+  note(t, d, 0);
+  duo_mine(d, 0);
+  duo_finalise(d);
+  note(t, d, 0);
+  pump(t, d);
+}
+
 static void live_and_close(transcript *t) {
   duo d;
   open_and_pay(t, &d);
   if (!slow_engine.off) assert_int_equal(slow_engine.most, 2); /* an accept and a proposal */
-  ch_event out = ch_event_withdraw(ch_amount_of(200));
-  assert_int_equal(duo_step(&d, 0, &out), CH_OK);
-  note(t, &d, 0);
-  pump(t, &d);
-  duo_see(&d, 0);
-  note(t, &d, 0);
-  duo_mine(&d, 0);
-  duo_finalise(&d);
-  note(t, &d, 0);
-  pump(t, &d);
+  take_out(t, &d, &(ch_target){.set = false});
+  take_out(t, &d, &(ch_target){.set = true, .params_hash = {{0x55}}});
   assert_int_equal(duo_command(&d, 1, CH_EV_CLOSE), CH_OK);
   note(t, &d, 1);
   pump(t, &d);

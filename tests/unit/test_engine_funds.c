@@ -293,6 +293,106 @@ static void test_top_up_commands(void **state) {
   assert_int_equal(deposit(d, 1, 10, 1), CH_ERR_PHASE);
 }
 
+/* --- Moves into another channel ------------------------------------------------------------------------ */
+
+static const ch_target target = {.set = true, .params_hash = {{0x55}}, .epoch = 0, .side = 1};
+
+static ch_err move(duo *d, int s, uint64_t amount, const ch_target *to) {
+  ch_event ev = {.kind = CH_EV_WITHDRAW};
+  ev.u.withdraw.amount = ch_amount_of(amount);
+  ev.u.withdraw.to = *to;
+  return duo_step(d, s, &ev);
+}
+
+/* As a withdrawal, but that nothing leaves the Adjudicator: the other channel's contribution grows by it. */
+static void test_move(void **state) {
+  duo *d = *state;
+  assert_int_equal(move(d, 1, 400, &target), CH_OK);
+  duo_restart(d, 1); /* what it is for is remembered, also before it is proposed */
+  duo_cut(d);
+  duo_connect(d);
+  duo_pump(d);
+  assert_true(duo_info(d, 0).reserved_peer.v == 400);
+  duo_restart(d, 0);
+  duo_restart(d, 1);
+  duo_cut(d);
+  duo_connect(d);
+  duo_pump(d);
+  duo_see(d, 1);
+  assert_null(duo_wish(d, 1, CH_TX_WITHDRAW));
+  const ch_tx *tx = duo_wish(d, 1, CH_TX_MOVE);
+  assert_non_null(tx);
+  assert_memory_equal(&tx->u.move.to_params_hash, &target.params_hash, sizeof(ch_hash));
+  assert_true(tx->u.move.move.to_side == 1 && tx->u.move.move.side == 1);
+  duo_mine(d, 1);
+  assert_true(d->other.contribution[1].v == 400 && d->head.slots.contribution[1].v == 100);
+  duo_finalise(d);
+  duo_pump(d);
+  for (int s = 0; s < 2; s++) {
+    ch_info i = duo_info(d, s);
+    assert_true(i.reserved_mine.v == 0 && i.reserved_peer.v == 0);
+    assert_true(i.balance_mine.v == (s == 0 ? 1000 : 100));
+    assert_int_equal(i.withdrawals, 1);
+  }
+  assert_int_equal(withdraw(d, 0, 10), CH_OK); /* both use up the same numbers */
+  duo_pump(d);
+  assert_int_equal(duo_info(d, 1).reserved_peer.v, 10);
+}
+
+/* The other channel has ended meanwhile: the move is never mined, and the money is free again when it has expired. */
+static void test_move_that_comes_too_late(void **state) {
+  duo *d = *state;
+  assert_int_equal(move(d, 0, 400, &target), CH_OK);
+  duo_pump(d);
+  duo_see(d, 0);
+  ch_tx tx = *duo_wish(d, 0, CH_TX_MOVE);
+  d->other.epoch = 1;
+  assert_int_equal(duo_send_tx(d, 0, 0, &tx), CH_ADJ_WRONG_EPOCH);
+  duo_pass(d, 3600 + 301);
+  duo_see(d, 0);
+  duo_see(d, 1);
+  for (int s = 0; s < 2; s++)
+    assert_true(duo_info(d, s).reserved_mine.v == 0 && duo_info(d, s).reserved_peer.v == 0);
+  assert_true(duo_info(d, 0).spendable.v == 1000);
+}
+
+static void test_move_targets(void **state) {
+  duo *d = *state;
+  ch_target to = target;
+  ch_params_hash(&to.params_hash, &d->chain, &d->params);
+  assert_int_equal(move(d, 0, 10, &to), CH_ERR_ARGUMENT); /* into itself */
+  to = target;
+  to.side = 2;
+  assert_int_equal(move(d, 0, 10, &to), CH_ERR_ARGUMENT);
+  ch_op op = {.kind = CH_OP_RESERVE, .amount = ch_amount_of(10), .valid_until = d->now + 100, .u.to = target};
+  ch_params_hash(&op.u.to.params_hash, &d->chain, &d->params);
+  ch_msg m = duo_proposal(d, 1, 0, 1, 0, &op, 1);
+  assert_int_equal(duo_give(d, 0, &m), CH_OK);
+  assert_true(duo_said(d, 0, CH_MSG_UPDATE)->u.update.has_refusal);
+}
+
+/* A signature on a Withdraw of the same money is none on the Move, nor on another target. */
+static void test_move_signatures(void **state) {
+  duo *d = *state;
+  assert_int_equal(move(d, 0, 400, &target), CH_OK);
+  while (!duo_said(d, 0, CH_MSG_WITHDRAW))
+    assert_int_equal(duo_deliver(d, d->side[0].n_out ? 0 : 1), CH_OK);
+  ch_msg good = *duo_said(d, 0, CH_MSG_WITHDRAW), bad = good;
+  const uint64_t until = good.u.withdraw.valid_until;
+  ch_withdraw w = {d->id, 0, 0, 0, ch_amount_of(400), until};
+  ch_move v = {.id = d->id, .amount = ch_amount_of(400), .valid_until = until, .to_side = 0};
+  ch_channel_id(&v.to_id, &target.params_hash, &d->params.asset);
+  ch_hash digest;
+  ch_withdraw_digest(&digest, &d->domain, &w);
+  assert_int_equal(ch_sign(&bad.u.withdraw.sig, &digest, &d->side[0].channel_key), CH_OK);
+  duo_refused(d, 1, &bad, CH_ERR_SIGNATURE);
+  ch_move_digest(&digest, &d->domain, &v);
+  assert_int_equal(ch_sign(&bad.u.withdraw.sig, &digest, &d->side[0].channel_key), CH_OK);
+  duo_refused(d, 1, &bad, CH_ERR_SIGNATURE);
+  assert_int_equal(duo_give(d, 1, &good), CH_OK);
+  assert_non_null(duo_said(d, 1, CH_MSG_WITHDRAW));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_withdraw, setup, teardown),
@@ -309,6 +409,10 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_withdraw_and_close, setup, teardown),
       cmocka_unit_test_setup_teardown(test_top_up, setup, teardown),
       cmocka_unit_test_setup_teardown(test_top_up_commands, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_move, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_move_that_comes_too_late, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_move_targets, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_move_signatures, setup, teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -166,6 +166,10 @@ static void test_other_signatures(void **state) {
     assert_int_equal(s.sign_withdraw(s.ctx, &sig, &r.chain, &r.key_nonce, &withdraw), CH_OK);
     ch_withdraw_digest(&digest, &domain, &withdraw);
     assert_int_equal(ch_verify(&digest, &sig, &channel), CH_OK);
+    ch_move move = {.epoch = 3, .seq = 2, .side = 1, .amount = {5}, .valid_until = 9, .to_side = 1};
+    assert_int_equal(s.sign_move(s.ctx, &sig, &r.chain, &r.key_nonce, &move), CH_OK);
+    ch_move_digest(&digest, &domain, &move);
+    assert_int_equal(ch_verify(&digest, &sig, &channel), CH_OK);
     ch_challenge challenge = {.epoch = 3, .side = 1, .version = 8, .valid_until = 9};
     assert_int_equal(s.sign_challenge(s.ctx, &sig, &r.chain, &r.key_nonce, &challenge), CH_OK);
     ch_challenge_digest(&digest, &domain, &challenge);

@@ -103,7 +103,7 @@ typedef enum ch_event_kind {
   CH_EV_CHALLENGE, /* leave alone: open the challenge window with L */
   CH_EV_CHAIN,     /* view: the chain's view of this channel changed */
   CH_EV_TICK,      /* time has passed, or a block arrived: look at deadlines */
-  CH_EV_WITHDRAW,  /* take money out while the channel goes on; one withdrawal at a time, of either side */
+  CH_EV_WITHDRAW,  /* take money out while the channel goes on; one withdrawal or move at a time, of either side */
   CH_EV_DEPOSIT,   /* put more money in; needs nothing from the peer. On a CLOSED channel it opens the next epoch */
   CH_EV_FREEZE,    /* the caller knows or suspects that memory was lost (restored copy, clone) */
   CH_EV_RESUME, /* the operator's word that a frozen channel goes on: no other copy runs, all was shown that there is.
@@ -127,6 +127,7 @@ typedef struct ch_event {
     } challenge;
     struct {
       ch_amount amount; /* of my balance, above zero; it goes to my payout address */
+      ch_target to;     /* set: it goes into this channel instead */
     } withdraw;
     struct {
       ch_amount amount; /* above zero */
@@ -376,8 +377,8 @@ CH_API ch_err ch_channel_restore(ch_channel **out, const ch_origin *origin, cons
   X(SHUTDOWN, "shutdown", "The peer to agree to the shutdown.")                                                        \
   X(CLOSE_SIGNATURE, "close_signature", "The peer's signature on Close.")                                              \
   X(CLOSE_TX, "close_tx", "The closing transaction to be mined.")                                                      \
-  X(WITHDRAW_SIGNATURE, "withdraw_signature", "The peer's signature on Withdraw.")                                     \
-  X(WITHDRAW_TX, "withdraw_tx", "The withdrawal to be mined and final.")                                               \
+  X(WITHDRAW_SIGNATURE, "withdraw_signature", "The peer's signature on the withdrawal or move.")                       \
+  X(WITHDRAW_TX, "withdraw_tx", "The withdrawal or move to be mined and final.")                                       \
   X(CHALLENGE_TX, "challenge_tx", "The challenge to be mined.")                                                        \
   X(REFUTE_TX, "refute_tx", "The refutation to be mined.")                                                             \
   X(WINDOW, "window", "The challenge window to end.")                                                                  \

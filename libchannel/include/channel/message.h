@@ -39,12 +39,21 @@ typedef enum ch_op_kind {
   CH_OP_NOOP = 1,     /* moves nothing; cannot be refused */
   CH_OP_PAY = 2,      /* `amount` from the proposer to the other side */
   CH_OP_SHUTDOWN = 3, /* no new payments; allows Close to be signed */
-  CH_OP_RESERVE = 4,  /* sets `amount` of the proposer's balance aside, for a Withdraw with `seq` and `valid_until` */
+  CH_OP_RESERVE =
+      4, /* sets `amount` of the proposer's balance aside, for a Withdraw or Move with `seq` and `valid_until` */
   CH_OP_LOCK_ADD = 5, /* a conditional transfer of `amount` from the proposer to the other side is pending */
   CH_OP_FULFIL = 6,   /* pays a pending one */
   CH_OP_CANCEL = 7,   /* gives it back; cannot be refused */
   CH_OP_EXPIRE = 8,   /* takes it back after its expiry */
 } ch_op_kind;
+
+/* Another channel of the same asset that money is moved into. */
+typedef struct ch_target {
+  bool set;            /* false: there is none */
+  ch_hash params_hash; /* with the asset it gives the channel's id */
+  uint16_t epoch;
+  uint8_t side; /* whose contribution it becomes there */
+} ch_target;
 
 typedef struct ch_op {
   uint8_t kind;               /* a ch_op_kind */
@@ -60,7 +69,8 @@ typedef struct ch_op {
       uint32_t gas;
       uint8_t payload_len;
       uint8_t payload[CH_OP_PAYLOAD_MAX];
-    } add; /* LOCK_ADD */
+    } add;        /* LOCK_ADD */
+    ch_target to; /* RESERVE: set for a Move */
     struct {
       ch_hash lock;      /* the pending lock: ch_op_lock_id of its LOCK_ADD */
       ch_hash preimage;  /* FULFIL */

@@ -50,6 +50,7 @@ typedef struct ch_signer {
   ch_err (*sign_close)(void *ctx, ch_sig *out, const ch_chain *chain, const ch_hash *key_nonce, const ch_close *close);
   ch_err (*sign_withdraw)(void *ctx, ch_sig *out, const ch_chain *chain, const ch_hash *key_nonce,
                           const ch_withdraw *withdraw);
+  ch_err (*sign_move)(void *ctx, ch_sig *out, const ch_chain *chain, const ch_hash *key_nonce, const ch_move *move);
   ch_err (*sign_challenge)(void *ctx, ch_sig *out, const ch_chain *chain, const ch_hash *key_nonce,
                            const ch_challenge *challenge);
 } ch_signer;
