@@ -164,6 +164,30 @@ def leaving_by_close():
         assert "shutdown" not in str(a.get(f"/v1/channels/{channel}/history"))
 
 
+def two_copies_of_the_peer():
+    """A copy of a node's directory runs beside it: who sees both freezes; when one is stopped, it goes on with the other."""
+    with World() as world:
+        a, b = two_nodes(world)
+        b.connect(a)  # so that the copy, too, knows where to find it
+        channel = open_channel(a, b, 100000, 50000)
+        settled(a, channel, "p", 1000)
+        b.stop()
+        twin = world.node("twin", "--max-deposit", str(COINS), start=False)
+        shutil.rmtree(twin.dir)
+        shutil.copytree(b.dir, twin.dir)
+        b.start()
+        until("the nodes to be in step", lambda: a.show(channel)["synced"])
+        twin.start()
+        until("the channel to freeze", lambda: a.show(channel)["frozen"])
+        assert "two copies of the peer" in a.show(channel)["freeze_reason"]
+        twin.stop()
+        until("the peer to hear of it", lambda: wait_of(b, channel) == "peer_frozen")
+        resume(a, b, channel)
+        settled(a, channel, "on", 500)
+        settled(b, channel, "on", 6)
+        close(a, b, channel, (COINS - 1494, COINS + 1494))
+
+
 def both_have_lost_their_memory():
     """Both from copies of one moment: each shows the other what it has, and of their resumes the higher one stands."""
     with World() as world:
@@ -182,4 +206,5 @@ def both_have_lost_their_memory():
         close(a, b, channel, (COINS - 1494, COINS + 1494))
 
 
-sys.exit(run("resume", (a_stale_copy_of_the_data, only_the_static_backup, leaving_by_close, both_have_lost_their_memory)))
+sys.exit(run("resume", (a_stale_copy_of_the_data, only_the_static_backup, leaving_by_close, two_copies_of_the_peer,
+                       both_have_lost_their_memory)))

@@ -659,6 +659,33 @@ static void test_ended_while_frozen(void **state) {
   duo_mine(d, 1);
   duo_finalise(d);
   assert_int_equal(duo_status(d, 0, "pending"), CH_PAYMENT_UNKNOWN);
+  assert_false(duo_info(d, 0).frozen); /* in the next epoch nothing was signed yet */
+}
+
+/* When the ending is final here, money is in the next epoch already: something may have been signed there. */
+static void test_frozen_into_the_next_epoch(void **state) {
+  duo *d = *state;
+  freeze_and_tell(d);
+  assert_int_equal(duo_command(d, 0, CH_EV_CLOSE), CH_OK);
+  wait_out(d);
+  duo_pump(d);
+  duo_see(d, 0);
+  duo_mine(d, 0);
+  ch_tx tx = duo_deposit_tx(d, 0, 700);
+  tx.u.deposit.epoch = 1;
+  assert_int_equal(duo_send_tx(d, 0, 700, &tx), CH_ADJ_NONE);
+  duo_finalise(d);
+  assert_int_equal(duo_info(d, 0).epoch, 1);
+  duo_frozen(d, 0);
+  reconnect(d);
+  assert_int_equal(duo_command(d, 0, CH_EV_RESUME), CH_OK);
+  wait_out(d);
+  assert_int_equal(duo_said(d, 0, CH_MSG_RESUME)->u.resume.base, 0);
+  duo_pump(d);
+  assert_false(duo_info(d, 0).frozen);
+  assert_int_equal(duo_pay(d, 0, "next", 5), CH_OK);
+  duo_pump(d);
+  assert_int_equal(duo_status(d, 0, "next"), CH_PAYMENT_SETTLED);
 }
 
 int main(void) {
@@ -690,6 +717,7 @@ int main(void) {
       TEST(test_no_close_with_a_reservation),
       TEST(test_close_after_resume),
       TEST(test_ended_while_frozen),
+      TEST(test_frozen_into_the_next_epoch),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
