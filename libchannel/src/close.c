@@ -25,10 +25,12 @@ static bool may_close(const ch_channel *c) {
   return freeze && (p == CH_PHASE_FUNDING || p == CH_PHASE_OPEN) && !c->reserved.active;
 }
 
-/* Whether a frozen side, which was told to, may sign Close. */
-static bool may_leave_freeze(const step *s) {
+/* Whether a frozen side may sign Close: it was told to leave its freeze, and has waited its time. Told to resume, it
+ * signs the Close of a peer that was told to close, but does not say Close first. */
+static bool may_leave_freeze(const step *s, bool first) {
   const ch_channel *c = s->c;
-  return c->close.wanted && !c->resume.wanted && freeze_is_over(c, s->env);
+  bool told = first ? c->close.wanted && !c->resume.wanted : c->close.wanted || c->resume.wanted;
+  return told && freeze_is_over(c, s->env);
 }
 
 /* Whether the sides know of each other what they have: then Close can be spoken of. */
@@ -70,7 +72,7 @@ ch_err on_close_message(step *s, const ch_msg *m) {
   if (m->epoch != c->epoch) return CH_ERR_VIOLATION;
   if (!may_close(c)) return CH_OK;
   bool answer = c->close.have[c->me] && c->close.valid_until == until;
-  if (c->frozen && !answer && !may_leave_freeze(s)) return CH_OK;
+  if (c->frozen && !answer && !may_leave_freeze(s, false)) return CH_OK;
   if (m->u.close.net.v != c->latest.net.v) return c->shutdown && !c->frozen ? CH_ERR_VIOLATION : CH_OK;
   if (until > now + CLOSE_VALIDITY + CLOCK_SKEW) return CH_ERR_VIOLATION;
   ch_close what = {c->id, c->epoch, m->u.close.net, until};
@@ -120,6 +122,6 @@ ch_err pursue_close(step *s) {
   if (!c->close.wanted || !can_talk(c)) return CH_OK;
   /* On a new connection: the signature may have been lost with the old one. */
   if (c->close.have[c->me]) return can_talk(s->cur) ? CH_OK : send_close(s);
-  if (c->frozen ? !may_leave_freeze(s) : c->link.peer_frozen) return CH_OK;
+  if (c->frozen ? !may_leave_freeze(s, true) : c->link.peer_frozen) return CH_OK;
   return chain_fresh(s->env) ? sign_close(s, s->env->now + CLOSE_VALIDITY) : CH_OK;
 }

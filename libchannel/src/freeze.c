@@ -117,6 +117,14 @@ static ch_err sign_resume(step *s) {
   return CH_OK;
 }
 
+/* Whether a frozen side may sign a resume: its time is up, and nothing else forbids signing states. */
+static bool may_thaw(const step *s) {
+  const ch_channel *c = s->c;
+  ch_phase p = phase_of(c);
+  if (p != CH_PHASE_FUNDING && p != CH_PHASE_OPEN && p != CH_PHASE_SHUTDOWN) return false;
+  return freeze_is_over(c, s->env);
+}
+
 /* On each new connection again, once the peer has shown what it has. */
 ch_err pursue_resume(step *s) {
   ch_channel *c = s->c;
@@ -125,9 +133,7 @@ ch_err pursue_resume(step *s) {
     if (c->frozen_at) s->fx->durable = true;
   }
   if (!c->resume.wanted || !c->link.greeted || c->link.wait_full || c->link.resumed) return CH_OK;
-  ch_phase p = phase_of(c);
-  if (p != CH_PHASE_FUNDING && p != CH_PHASE_OPEN && p != CH_PHASE_SHUTDOWN) return CH_OK;
-  if (!freeze_is_over(c, s->env) || !chain_fresh(s->env)) return CH_OK;
+  if (!may_thaw(s) || !chain_fresh(s->env)) return CH_OK;
   if (c->link.missed) return drop_link(s, CH_OK, "a resume came too early: both sides greet again");
   if (!c->resume.version) {
     ch_err err = sign_resume(s);
@@ -172,8 +178,7 @@ static bool plausible(const step *s, uint64_t version) {
 /* Whether this side may sign the peer's resume now; a frozen one only once it would sign its own. */
 static bool may_accept(const step *s) {
   const ch_channel *c = s->c;
-  if (!c->frozen) return may_sign_state(c);
-  return c->resume.wanted && freeze_is_over(c, s->env);
+  return c->frozen ? c->resume.wanted && may_thaw(s) : may_sign_state(c);
 }
 
 static ch_err accept_resume(step *s, uint64_t version, const ch_sig *theirs) {

@@ -643,6 +643,47 @@ static void test_close_after_resume(void **state) {
   assert_int_equal(duo_info(d, 1).phase, CH_PHASE_CLOSED);
 }
 
+/* Both are frozen, one is told to resume, the other to close: they close. */
+static void test_close_meets_resume(void **state) {
+  duo *d = *state;
+  freeze_and_tell(d);
+  assert_int_equal(duo_command(d, 1, CH_EV_FREEZE), CH_OK);
+  reconnect(d);
+  assert_int_equal(duo_command(d, 0, CH_EV_CLOSE), CH_OK);
+  assert_int_equal(duo_command(d, 1, CH_EV_RESUME), CH_OK);
+  duo_pass(d, FREEZE + 1);
+  assert_int_equal(duo_command(d, 1, CH_EV_TICK), CH_OK); /* its resume is signed first */
+  assert_non_null(duo_said(d, 1, CH_MSG_RESUME));
+  assert_int_equal(duo_command(d, 0, CH_EV_TICK), CH_OK);
+  size_t made = d->side[0].n_made;
+  duo_pump(d);
+  assert_int_equal(d->side[0].n_made, made); /* no state after Close */
+  assert_int_equal(d->side[1].n_closes, 1);
+  duo_see(d, 0);
+  duo_mine(d, 0);
+  duo_finalise(d);
+  for (int s = 0; s < 2; s++)
+    assert_int_equal(duo_info(d, s).phase, CH_PHASE_CLOSED);
+}
+
+/* Told to resume, but its own Close is still valid: it signs no state, its own nor the peer's. */
+static void test_no_resume_after_close(void **state) {
+  duo *d = *state;
+  freeze_and_tell(d);
+  assert_int_equal(duo_command(d, 0, CH_EV_CLOSE), CH_OK);
+  assert_int_equal(duo_command(d, 1, CH_EV_FREEZE), CH_OK);
+  reconnect(d);
+  wait_out(d);
+  duo_drop(d, 0);
+  assert_int_equal(d->side[0].n_closes, 1);
+  assert_int_equal(duo_command(d, 0, CH_EV_RESUME), CH_OK);
+  size_t made = d->side[0].n_made;
+  ch_msg m = resume_msg(d, 1, 3, version_of(block_now(d), 1), 15);
+  assert_int_equal(duo_give(d, 0, &m), CH_OK);
+  assert_int_equal(d->side[0].n_made, made);
+  assert_true(duo_info(d, 0).frozen);
+}
+
 /* The chain ends it while it is frozen: nobody knows here what was in the state that it executed. */
 static void test_ended_while_frozen(void **state) {
   duo *d = *state;
@@ -716,6 +757,8 @@ int main(void) {
       TEST(test_closes_that_do_not_fit),
       TEST(test_no_close_with_a_reservation),
       TEST(test_close_after_resume),
+      TEST(test_close_meets_resume),
+      TEST(test_no_resume_after_close),
       TEST(test_ended_while_frozen),
       TEST(test_frozen_into_the_next_epoch),
   };
