@@ -161,8 +161,8 @@ typedef struct cd_store_ops {
   /* Group commit: takes the unit, returns at once; blocks only while the queue is at its bound. Units of one shard
    * become durable in order. */
   void (*commit)(void *ctx, cd_unit *unit);
-  /* A worker has begun to work (true), or has nothing more to do (false): a commit waits for what workers that are at
-   * work may still give, within bounds, so that more units share a flush. */
+  /* A worker has begun to work (true), or has nothing more to do (false): a commit waits until the worker that gave its
+   * first unit rests, and then some milliseconds for the others at work, so that more units share a flush. */
   void (*at_work)(void *ctx, bool yes);
   /* After a failed commit of a shard all its units fail until the worker, having dropped its memory, calls this. */
   void (*reset)(void *ctx, unsigned shard);

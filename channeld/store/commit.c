@@ -9,6 +9,7 @@
 #include "db.h"
 #include "schema.h"
 #include "util/log.h"
+#include "util/queue.h"
 
 #define DEFAULT_GROUP 64
 #define DEFAULT_QUEUE 1024
@@ -43,6 +44,7 @@ struct cd_committer {
   bool stopping;
   unsigned at_work; /* workers that may still give units */
   bool filling;     /* the commit thread waits for these */
+  uint64_t first;   /* when the first unit of the queue was given (cd_monotonic_ms) */
   bool hurry;       /* somebody waits for all that was given */
   cd_store_stats stats;
 
@@ -297,6 +299,7 @@ static void take_group(cd_committer *c, group *g) {
     g->unit[g->n++] = u;
   }
   if (!c->head) c->hurry = false;
+  c->first = cd_monotonic_ms();
   pthread_cond_broadcast(&c->taken);
 }
 
@@ -319,13 +322,16 @@ static void *commit_main(void *arg) {
 
 /* --- For the other threads ----------------------------------------------------------------------- */
 
-/* Locked. */
+/* The thread is not woken as long as the group may grow: most often the worker that gives the unit soon has nothing
+ * more to do, and wakes it then. Locked. */
 static void enqueue(cd_committer *c, cd_unit *unit) {
   unit->next = NULL;
   *c->tail = unit;
   c->tail = &unit->next;
   if (unit->shard == NO_SHARD) c->hurry = true;
-  if (!c->filling || !may_grow(c)) pthread_cond_signal(&c->given_more);
+  uint64_t now = cd_monotonic_ms();
+  if (c->head == unit) c->first = now;
+  if (!may_grow(c) || now > c->first + FILL_MS) pthread_cond_signal(&c->given_more);
 }
 
 void cd_committer_give(cd_committer *c, cd_unit *unit) {
@@ -343,7 +349,7 @@ void cd_committer_at_work(cd_committer *c, bool yes) {
   pthread_mutex_lock(&c->lock);
   assert(yes || c->at_work > 0);
   c->at_work = yes ? c->at_work + 1 : c->at_work - 1;
-  bool go = c->filling && !may_grow(c);
+  bool go = c->head && (!c->filling || !may_grow(c));
   pthread_mutex_unlock(&c->lock);
   if (go) pthread_cond_signal(&c->given_more);
 }
@@ -364,7 +370,7 @@ void cd_committer_flush(cd_committer *c) {
   pthread_mutex_lock(&c->lock);
   uint64_t given = c->given;
   c->hurry = true;
-  if (c->filling) pthread_cond_signal(&c->given_more);
+  pthread_cond_signal(&c->given_more);
   while (c->settled < given)
     pthread_cond_wait(&c->settled_more, &c->lock);
   pthread_mutex_unlock(&c->lock);
@@ -429,6 +435,7 @@ ch_err cd_committer_start(cd_committer **out, sqlite3 *db, const cd_store_config
   c->n_shards = cfg->shards;
   c->group_max = cfg->group ? cfg->group : DEFAULT_GROUP;
   c->queue_max = cfg->queue ? cfg->queue : DEFAULT_QUEUE;
+  if (c->group_max > c->queue_max) c->group_max = c->queue_max; /* a full queue does not wait for more */
   c->wal_limit = WAL_BUSY;
   ch_err err = CH_OK;
   if (cd_writer_open(&c->writer, db) != SQLITE_OK)

@@ -190,9 +190,11 @@ static void test_the_last_of_a_commit_knows_it(void **state) {
 /* A commit waits for workers that are at work, but neither for long nor when somebody waits for it. */
 static void test_a_busy_worker_holds_nothing_up(void **state) {
   fixture *f = (fixture *)*state;
-  f->s.ops->at_work(f->s.ctx, true);
+  f->s.ops->at_work(f->s.ctx, true); /* this one never rests */
   for (uint64_t i = 1; i <= 3; i++) {
+    f->s.ops->at_work(f->s.ctx, true);
     units_commit(&f->log, &f->s, units_new(1, i));
+    f->s.ops->at_work(f->s.ctx, false);
     units_wait(&f->log, i);
   }
   units_commit(&f->log, &f->s, units_new(1, 4));
