@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+#include <jansson.h>
 
 #include "l1/evm/abi.h"
 #include "l1/evm/erc20.h"
@@ -67,15 +68,17 @@ static void a_batch_is_made_of_single_calls(void **state) {
   assert_false(cd_abi_together(&mixed[0], &mixed[1]));
   assert_false(cd_abi_together(&third[0], &third[1]));
   assert_int_equal(cd_abi_close_batch(&batch, items, 2, &me), CH_OK);
-  assert_int_equal(batch.n, CD_ABI_SELECTOR + (3 + 2 * 7) * CD_ABI_WORD);
+  assert_int_equal(batch.n, CD_ABI_SELECTOR + (3 + 2 * 6) * CD_ABI_WORD);
   const uint8_t *item = batch.b + CD_ABI_SELECTOR + 3 * CD_ABI_WORD;
   assert_memory_equal(item, one.b + CD_ABI_SELECTOR, 2 * CD_ABI_WORD); /* mine is side 0 */
-  assert_memory_equal(item + 2 * CD_ABI_WORD + 12, tx.params.payout[1].b, 20);
-  assert_memory_equal(item + 5 * CD_ABI_WORD, tx.u.close.sig[1].b, 64);
-  item += 7 * CD_ABI_WORD;
+  assert_memory_equal(item + 2 * CD_ABI_WORD, tx.params.payout[1].b, 20);
+  assert_int_equal(item[3 * CD_ABI_WORD - 1], 0xfe); /* the net is -2 */
+  assert_int_equal(item[2 * CD_ABI_WORD + 20], 0xff);
+  assert_memory_equal(item + 4 * CD_ABI_WORD, tx.u.close.sig[1].b, 64);
+  item += 6 * CD_ABI_WORD;
   assert_int_equal(item[2 * CD_ABI_WORD - 1], 1); /* mine is side 1 */
-  assert_memory_equal(item + 2 * CD_ABI_WORD + 12, STRANGER.b, 20);
-  assert_memory_equal(item + 5 * CD_ABI_WORD, other.u.close.sig[0].b, 64);
+  assert_memory_equal(item + 2 * CD_ABI_WORD, STRANGER.b, 20);
+  assert_memory_equal(item + 4 * CD_ABI_WORD, other.u.close.sig[0].b, 64);
   assert_int_equal(cd_abi_close_batch(&batch, mixed, 2, &me), CH_ERR_ARGUMENT);
   assert_int_equal(cd_abi_close_batch(&batch, third, 2, &me), CH_ERR_ARGUMENT);
   assert_int_equal(cd_abi_close_batch(&batch, &cut, 1, &me), CH_ERR_ARGUMENT);
@@ -84,6 +87,90 @@ static void a_batch_is_made_of_single_calls(void **state) {
   free(strange.b);
   free(full.b);
   free(batch.b);
+}
+
+/* A net beyond 96 bits has no place in an item. */
+static void a_long_net_goes_alone(void **state) {
+  (void)state;
+  const ch_i128 most = ((ch_i128)1 << 95) - 1, nets[] = {most, most + 1, -most - 1, -most - 2};
+  for (size_t i = 0; i < 4; i++) {
+    ch_tx tx = close_of(1);
+    tx.u.close.close.net.v = nets[i];
+    cd_bytes out = encode(&tx, &tx.params.payout[0]);
+    const cd_abi_data d = {out.b, out.n};
+    assert_int_equal(cd_abi_together(&d, &d), i % 2 == 0);
+    free(out.b);
+  }
+}
+
+/* --- The contract's own list of its functions -------------------------------------------------------------------- */
+
+/* A type as it stands in a signature. */
+static void add_type(char *out, size_t size, const json_t *input) {
+  const char *type = json_string_value(json_object_get(input, "type"));
+  const json_t *parts = json_object_get(input, "components");
+  size_t n = strlen(out);
+  if (parts == NULL) {
+    snprintf(out + n, size - n, "%s", type);
+    return;
+  }
+  for (size_t i = 0; i < json_array_size(parts); i++) {
+    n = strlen(out);
+    snprintf(out + n, size - n, "%s", i == 0 ? "(" : ",");
+    add_type(out, size, json_array_get(parts, i));
+  }
+  n = strlen(out);
+  snprintf(out + n, size - n, ")%s", type + strlen("tuple"));
+}
+
+/* Whether the artifact has a function, or an error, with this selector. */
+static bool contract_has(const json_t *abi, const char *kind, const uint8_t selector[CD_ABI_SELECTOR]) {
+  for (size_t i = 0; i < json_array_size(abi); i++) {
+    const json_t *item = json_array_get(abi, i), *inputs = json_object_get(item, "inputs");
+    char signature[400];
+    uint8_t own[CD_ABI_SELECTOR];
+    if (strcmp(json_string_value(json_object_get(item, "type")), kind) != 0) continue;
+    snprintf(signature, sizeof signature, "%s(", json_string_value(json_object_get(item, "name")));
+    for (size_t k = 0; k < json_array_size(inputs); k++) {
+      if (k > 0) strncat(signature, ",", sizeof signature - strlen(signature) - 1);
+      add_type(signature, sizeof signature, json_array_get(inputs, k));
+    }
+    strncat(signature, ")", sizeof signature - strlen(signature) - 1);
+    cd_abi_selector(own, signature);
+    if (memcmp(own, selector, sizeof own) == 0) return true;
+  }
+  return false;
+}
+
+static void every_call_is_the_contracts(void **state) {
+  (void)state;
+  json_t *artifact = json_load_file(EVM_ARTIFACT, 0, NULL);
+  const json_t *abi = json_object_get(artifact, "abi");
+  ch_tx closing = close_of(1);
+  const ch_addr payee = closing.params.payout[0];
+  assert_true(json_array_size(abi) > 20);
+  for (int kind = CH_TX_DEPOSIT; kind <= CH_TX_CLAIM; kind++) {
+    for (int variant = 0; variant < 4; variant++) {
+      ch_tx tx = {.kind = (ch_tx_kind)kind, .params = closing.params};
+      const ch_addr token = {{variant & 1}};
+      if (kind == CH_TX_DEPOSIT) tx.u.deposit.asset = token;
+      if (kind == CH_TX_FUND) tx.u.fund.asset = token;
+      cd_bytes out = encode(&tx, variant & 2 ? &payee : &STRANGER);
+      if (!contract_has(abi, "function", out.b)) fail_msg("kind %d, variant %d", kind, variant);
+      free(out.b);
+    }
+  }
+  cd_bytes one = encode(&closing, &payee), batch = {0};
+  const cd_abi_data item = {one.b, one.n};
+  assert_int_equal(cd_abi_close_batch(&batch, &item, 1, &payee), CH_OK);
+  assert_true(contract_has(abi, "function", batch.b));
+  free(one.b);
+  free(batch.b);
+  batch = (cd_bytes){0};
+  cd_abi_reveal_batch(&batch, &(ch_hash){0}, 1);
+  assert_true(contract_has(abi, "function", batch.b));
+  free(batch.b);
+  json_decref(artifact);
 }
 
 static void what_a_call_takes_is_known(void **state) {
@@ -186,9 +273,14 @@ static void numbers_of_tokens_are_read_strictly(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(selectors_are_the_published_ones),  cmocka_unit_test(a_batch_is_made_of_single_calls),
-      cmocka_unit_test(what_a_call_takes_is_known),        cmocka_unit_test(reverts_are_told_in_words),
-      cmocka_unit_test(texts_of_tokens_are_read_strictly), cmocka_unit_test(numbers_of_tokens_are_read_strictly),
+      cmocka_unit_test(selectors_are_the_published_ones),
+      cmocka_unit_test(a_batch_is_made_of_single_calls),
+      cmocka_unit_test(a_long_net_goes_alone),
+      cmocka_unit_test(every_call_is_the_contracts),
+      cmocka_unit_test(what_a_call_takes_is_known),
+      cmocka_unit_test(reverts_are_told_in_words),
+      cmocka_unit_test(texts_of_tokens_are_read_strictly),
+      cmocka_unit_test(numbers_of_tokens_are_read_strictly),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

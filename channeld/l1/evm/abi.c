@@ -148,7 +148,7 @@ static void put_deposit(cd_bytes *to, const ch_tx *tx) {
 
 static void put_fund(cd_bytes *to, const ch_tx *tx) {
   bool native = ch_addr_is_zero(&tx->u.fund.asset);
-  cd_abi_put_selector(to, native ? "fundNative(bytes32,bytes32)" : FUND);
+  cd_abi_put_selector(to, native ? "fundNative((bytes32,uint256))" : FUND);
   cd_abi_put_hash(to, &tx->u.fund.params_hash);
   if (!native) cd_abi_put_addr(to, &tx->u.fund.asset);
   put_amounts(to, tx->u.fund.epoch, tx->u.fund.amount);
@@ -227,7 +227,7 @@ static void put_refute_for(cd_bytes *to, const ch_tx *tx) {
 
 static void put_settle(cd_bytes *to, const ch_tx *tx) {
   const ch_outcome *o = &tx->u.settle.outcome;
-  cd_abi_put_selector(to, "settle(" CHANNEL_TYPE ",int256,bytes32,bytes)");
+  cd_abi_put_selector(to, "settle(" CHANNEL_TYPE ",int256,uint256,bytes)");
   put_channel(to, &tx->params, &tx->params.tag, &(extra){.epoch = tx->u.settle.epoch});
   put_net(to, o->net);
   cd_abi_put_hash(to, &o->blind);
@@ -283,26 +283,41 @@ static const uint8_t *argument(const cd_abi_data *d, size_t i) {
   return d->b + CD_ABI_SELECTOR + i * CD_ABI_WORD;
 }
 
-bool cd_abi_together(const cd_abi_data *a, const cd_abi_data *b) {
-  return is_call(a, CLOSE_BY_PAYEE, CLOSE_BY_PAYEE_WORDS) && is_call(b, CLOSE_BY_PAYEE, CLOSE_BY_PAYEE_WORDS) &&
-         memcmp(argument(a, 4), argument(b, 4), sizeof(ch_addr)) == 0; /* the assets */
+/* Whether a word is a number of 96 bits with a sign. */
+static bool is_short(const uint8_t word[CD_ABI_WORD]) {
+  uint8_t fill = word[20] & 0x80 ? 0xff : 0;
+  for (size_t i = 0; i < 20; i++) {
+    if (word[i] != fill) return false;
+  }
+  return true;
 }
 
-/* An item is closeByPayee()'s arguments without what the sender and the batch say: its own payout and the asset. */
+static bool is_item(const cd_abi_data *d) {
+  return is_call(d, CLOSE_BY_PAYEE, CLOSE_BY_PAYEE_WORDS) && is_short(argument(d, CHANNEL_WORDS));
+}
+
+bool cd_abi_together(const cd_abi_data *a, const cd_abi_data *b) {
+  return is_item(a) && is_item(b) && memcmp(argument(a, 4), argument(b, 4), sizeof(ch_addr)) == 0; /* the assets */
+}
+
+/* An item is closeByPayee()'s arguments without what the sender and the batch say: its own payout and the asset. The
+ * net shares a word with the other payout. */
 static void put_close_item(cd_bytes *to, const cd_abi_data *d, const ch_addr *sender) {
   uint8_t side = memcmp(argument(d, 2) + 12, sender->b, sizeof sender->b) == 0 ? 0 : 1;
   cd_bytes_put(to, argument(d, 0), CD_ABI_WORD);
   cd_bytes_put(to, argument(d, 1), CD_ABI_WORD - 1);
   cd_bytes_put(to, &side, 1);
-  cd_bytes_put(to, argument(d, side == 0 ? 3 : 2), CD_ABI_WORD);
-  cd_bytes_put(to, argument(d, 5), (size_t)4 * CD_ABI_WORD); /* tag, net, the other's signature */
+  cd_bytes_put(to, argument(d, side == 0 ? 3 : 2) + 12, sizeof(ch_addr));
+  cd_bytes_put(to, argument(d, CHANNEL_WORDS) + 20, 12);
+  cd_bytes_put(to, argument(d, 5), CD_ABI_WORD); /* the tag */
+  cd_bytes_put(to, argument(d, CHANNEL_WORDS + 1), sizeof(ch_sig));
 }
 
 ch_err cd_abi_close_batch(cd_bytes *to, const cd_abi_data *closes, size_t n, const ch_addr *sender) {
   ch_addr asset;
   if (n == 0 || !cd_abi_together(&closes[0], &closes[0])) return CH_ERR_ARGUMENT;
   memcpy(asset.b, argument(&closes[0], 4), sizeof asset.b);
-  cd_abi_put_selector(to, "closeBatch(address,(uint256,uint256,uint256,uint256,int256," SIG_TYPE ")[])");
+  cd_abi_put_selector(to, "closeBatch(address,(uint256,uint256,bytes32,bytes32," SIG_TYPE ")[])");
   cd_abi_put_addr(to, &asset);
   cd_abi_put_u64(to, 2 * CD_ABI_WORD);
   cd_abi_put_u64(to, n);

@@ -31,8 +31,8 @@ typedef struct cd_abi_data {
   size_t n;
 } cd_abi_data;
 
-/* Whether two Close calls of one sender can be made by one call: it is a payee of both channels, and they have the same
- * asset. */
+/* Whether two Close calls of one sender can be made by one call: it is a payee of both channels, they have the same
+ * asset, and each net fits into 96 bits. */
 bool cd_abi_together(const cd_abi_data *a, const cd_abi_data *b);
 /* Appends the one call that closes all of these channels. CH_ERR_ARGUMENT if they cannot go together. */
 ch_err cd_abi_close_batch(cd_bytes *to, const cd_abi_data *closes, size_t n, const ch_addr *sender) CH_MUST_CHECK;
