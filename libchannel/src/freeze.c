@@ -166,11 +166,12 @@ ch_err adopt_resume(step *s, const ch_sig *peer_sig) {
 
 /* --- The other side -------------------------------------------------------------------------------- */
 
-/* Whether an honest side that is shown my L can have chosen this version. */
+/* Whether an honest side that is shown my L can have chosen this version. Less far ahead of the clock than a freeze
+ * lasts: then none of my resumes, however much I forget, can meet a block that I have signed in. */
 static bool plausible(const step *s, uint64_t version) {
   const ch_channel *c = s->c;
   uint64_t now = s->env->now > CLOCK_START ? s->env->now - CLOCK_START : 0;
-  uint64_t most = later((c->highest.version >> RESUME_BLOCK_BITS) + 1, now + BLOCK_AHEAD);
+  uint64_t most = now + BLOCK_AHEAD;
   if (ch_version_side(version) != them(c) || version <= c->highest.version) return false;
   return (uint32_t)version <= RESUME_LOW_MAX && version >> RESUME_BLOCK_BITS <= most;
 }

@@ -236,6 +236,10 @@ def fuzz(seconds):
                 timeout=(seconds or 60) + 120) for name in names]
 
 
+def model(*options):
+    return [Job("model", [sys.executable, f"{CHECK}/model.py", *options], tap=False, live=True, timeout=14400)]
+
+
 def tidy(_quick):
     with open(os.path.join(CLANG.dir, "compile_commands.json")) as file:
         entries = json.load(file)
@@ -261,6 +265,8 @@ STAGES = {
     "fuzz-long": ("the same, FUZZ_SECONDS (600) each", FUZZ,
                   lambda quick: fuzz(int(os.environ.get("FUZZ_SECONDS", 600))), False),
     "tsan": ("unit tests with ThreadSanitizer", TSAN, lambda quick: unit(TSAN), True),
+    "model": ("the update protocol, proto/model, over all states of bounded runs", None, lambda _quick: model(), True),
+    "model-long": ("the same, larger: up to 6 GiB and hours", None, lambda _quick: model("--long"), False),
     "san-e2e": ("the daemons of e2e with ASan and UBSan", ASAN, lambda quick: end_to_end(ASAN), False),
     "tsan-e2e": ("the daemons of e2e with ThreadSanitizer", TSAN, lambda quick: end_to_end(TSAN), False),
     "crash": ("kill -9 at every crash point, every page of the database damaged", GCC, crash, False),

@@ -449,6 +449,20 @@ static void test_resumes_that_are_refused(void **state) {
   duo_ignored(d, 1, &m);
 }
 
+/* A peer that resumes again and again does not drive my versions ahead of the clock: there, a resume of mine would meet
+ * versions that I have signed, once I have forgotten them. */
+static void test_blocks_do_not_creep_ahead(void **state) {
+  duo *d = *state;
+  freeze_and_tell(d);
+  uint64_t farthest = block_now(d) + DAY;
+  ch_msg m = resume_msg(d, 0, 3, version_of(farthest, 0), 15);
+  assert_int_equal(duo_give(d, 1, &m), CH_OK);
+  assert_int_equal(duo_info(d, 1).version, version_of(farthest, 0));
+  reconnect(d); /* side 0 greets as frozen again */
+  m = resume_msg(d, 0, version_of(farthest, 0), version_of(farthest + 1, 0), 15);
+  duo_refused(d, 1, &m, CH_ERR_VIOLATION);
+}
+
 static void test_not_before_reestablish_nor_in_a_dispute(void **state) {
   duo *d = *state;
   ch_msg m = resume_msg(d, 0, 3, version_of(block_now(d), 0), 15);
@@ -748,6 +762,7 @@ int main(void) {
       TEST(test_a_frozen_acceptor),
       TEST(test_shutdown_in_force),
       TEST(test_resumes_that_are_refused),
+      TEST(test_blocks_do_not_creep_ahead),
       TEST(test_not_before_reestablish_nor_in_a_dispute),
       TEST(test_accepts_that_do_not_fit),
       TEST(test_states_shown_while_frozen),
