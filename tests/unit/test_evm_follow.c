@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+#include <sodium.h>
 
 #include "channel/crypto.h"
 #include "fake_chain.h"
@@ -31,6 +32,8 @@ typedef struct world {
   unsigned heads, views, other_views;
   cd_head head;
   ch_chain_view view;
+  unsigned reveals;
+  ch_reveal reveal;
 } world;
 
 static uint64_t clock_of(void *ctx) {
@@ -63,6 +66,13 @@ static void on_view(void *ctx, const ch_hash *id, const ch_chain_view *view) {
   w->view = *view;
 }
 
+static void on_reveal(void *ctx, const ch_hash *id, const ch_reveal *reveal) {
+  world *w = ctx;
+  assert_memory_equal(id, &w->id, sizeof w->id);
+  w->reveals++;
+  w->reveal = *reveal;
+}
+
 static void start(world *w, const char *tag) {
   static const char *const urls[] = {"http://first", "http://second"};
   char why[CD_RPC_TEXT];
@@ -74,7 +84,7 @@ static void start(world *w, const char *tag) {
   cd_evm_follow_config cfg = {
       .rpc = w->rpc, .db = w->db, .chain = w->chain, .confirmations = 3, .tag = tag, .wall = wall_of, .wall_ctx = w};
   assert_int_equal(cd_evm_follow_new(&w->f, &cfg), CH_OK);
-  cd_evm_follow_listen(w->f, &(cd_l1_listener){.ctx = w, .head = on_head, .view = on_view});
+  cd_evm_follow_listen(w->f, &(cd_l1_listener){.ctx = w, .head = on_head, .view = on_view, .reveal = on_reveal});
 }
 
 static void stop(world *w) {
@@ -284,6 +294,64 @@ static void many_channels(void **state) {
   assert_int_equal(w->other_views, 200);
   assert_int_equal(w->views, 1);
   assert_true(w->http.requests - before < 12);
+}
+
+/* Puts the preimage `w->id` of `hash` into the last block. */
+static void reveal(world *w, fake_chain *c, const ch_hash *hash) {
+  ch_hash slot, time = {0};
+  const fake_block *b = &c->blocks[c->n - 1];
+  time.b[30] = (uint8_t)(b->head.time >> 8);
+  time.b[31] = (uint8_t)b->head.time;
+  cd_evm_reveal_slot(&slot, hash);
+  fake_chain_set(c, &slot, 0, &time);
+  fake_chain_log(c, "Revealed(bytes32,bytes32)", hash, w->id.b, sizeof w->id.b);
+}
+
+static void reveals(void **state) {
+  world *w = *state;
+  ch_hash hash;
+  crypto_hash_sha256(hash.b, w->id.b, sizeof w->id.b);
+  cd_evm_follow_watch_hash(w->f, &w->id, &hash);
+  look(w);
+  assert_int_equal(w->reveals, 1); /* not revealed */
+  assert_true(w->reveal.head_time == 0 && w->reveal.final_time == 0);
+  assert_memory_equal(&w->reveal.hash, &hash, 32);
+  fake_chain_mine(&w->node[0], 1, 0);
+  reveal(w, &w->node[0], &hash);
+  look(w);
+  assert_int_equal(w->reveals, 2);
+  assert_true(w->reveal.head_time == 1110 && w->reveal.final_time == 0);
+  assert_memory_equal(&w->reveal.preimage, &w->id, 32);
+  fake_chain_mine(&w->node[0], 3, 0);
+  look(w);
+  assert_int_equal(w->reveals, 3);
+  assert_true(w->reveal.head_time == 1110 && w->reveal.final_time == 1110);
+  fake_chain_drop(&w->node[0], 1);
+  fake_chain_mine(&w->node[0], 5, 8);
+  look(w);
+  assert_int_equal(w->reveals, 3);
+  /* One that was revealed long ago, asked for again. */
+  cd_evm_follow_unwatch_hash(w->f, &w->id, &hash);
+  cd_evm_follow_watch_hash(w->f, &w->id, &hash);
+  look(w);
+  assert_int_equal(w->reveals, 4);
+  assert_memory_equal(&w->reveal.preimage, &w->id, 32);
+}
+
+/* Taken out by a reorganisation, it counts no more. */
+static void a_reveal_is_undone(void **state) {
+  world *w = *state;
+  ch_hash hash;
+  crypto_hash_sha256(hash.b, w->id.b, sizeof w->id.b);
+  cd_evm_follow_watch_hash(w->f, &w->id, &hash);
+  fake_chain_mine(&w->node[0], 1, 0);
+  reveal(w, &w->node[0], &hash);
+  look(w);
+  assert_int_equal(w->reveal.head_time, 1110);
+  fake_chain_drop(&w->node[0], 1);
+  fake_chain_mine(&w->node[0], 2, 8);
+  look(w);
+  assert_int_equal(w->reveal.head_time, 0);
 }
 
 static void the_finalized_tag(void **state) {
@@ -582,6 +650,8 @@ int main(void) {
       ONE(an_ending),
       ONE(an_old_ending),
       ONE(many_channels),
+      ONE(reveals),
+      ONE(a_reveal_is_undone),
       cmocka_unit_test_setup_teardown(the_finalized_tag, set_up, tear_down),
       ONE(the_clock),
       ONE(reorganisations),

@@ -115,6 +115,14 @@ static void l1_unwatch(void *ctx, const ch_hash *id) {
   cd_evm_follow_unwatch(((l1 *)ctx)->follow, id);
 }
 
+static void l1_watch_hash(void *ctx, const ch_hash *id, const ch_hash *hash) {
+  cd_evm_follow_watch_hash(((l1 *)ctx)->follow, id, hash);
+}
+
+static void l1_unwatch_hash(void *ctx, const ch_hash *id, const ch_hash *hash) {
+  cd_evm_follow_unwatch_hash(((l1 *)ctx)->follow, id, hash);
+}
+
 static void l1_poke(void *ctx) {
   cd_evm_follow_poke(((l1 *)ctx)->follow);
 }
@@ -144,6 +152,8 @@ static const cd_l1_ops OPS = {
     .start = l1_start,
     .watch = l1_watch,
     .unwatch = l1_unwatch,
+    .watch_hash = l1_watch_hash,
+    .unwatch_hash = l1_unwatch_hash,
     .poke = l1_poke,
     .stop = l1_stop,
 };

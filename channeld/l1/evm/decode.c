@@ -1,5 +1,7 @@
 #include "decode.h"
 
+#include <sodium.h>
+
 #include "channel/crypto.h"
 
 /* Bits [from, from + n) of a word, counted from the lowest. */
@@ -23,6 +25,13 @@ void cd_evm_slot(ch_hash *out, const ch_hash *id, unsigned k) {
     out->b[i] = (uint8_t)sum;
     k = sum >> 8;
   }
+}
+
+/* `revealedAt` is the contract's second state variable, a mapping. */
+void cd_evm_reveal_slot(ch_hash *out, const ch_hash *hash) {
+  uint8_t place[64] = {[63] = 1};
+  memcpy(place, hash->b, sizeof hash->b);
+  ch_keccak256(out, place, sizeof place);
 }
 
 /* In slot 1, beside the flags: slot 3 names a beneficiary. */
@@ -93,4 +102,20 @@ bool cd_evm_ending_of(cd_evm_ending *out, const cd_evm_log *log) {
   memcpy(out->w, log->data, 32);
   memcpy(out->x, log->data + 32, 32);
   return true;
+}
+
+/* --- Reveals ------------------------------------------------------------------------------------------------------ */
+
+void cd_evm_reveal_topic(ch_hash *out) {
+  static const char revealed[] = "Revealed(bytes32,bytes32)";
+  ch_keccak256(out, revealed, sizeof revealed - 1);
+}
+
+/* What hashes to it is it, whoever says so. */
+bool cd_evm_reveal_of(ch_hash *preimage, const ch_hash *hash, const cd_evm_log *log) {
+  ch_hash got;
+  if (log->data_len != sizeof preimage->b) return false;
+  crypto_hash_sha256(got.b, log->data, log->data_len);
+  memcpy(preimage->b, log->data, sizeof preimage->b);
+  return ch_hash_eq(&got, hash);
 }

@@ -11,6 +11,8 @@
 
 /* Where a channel's slot number `k` is. */
 void cd_evm_slot(ch_hash *out, const ch_hash *id, unsigned k);
+/* Where it stands when a hash's preimage was revealed: chain seconds, or 0. */
+void cd_evm_reveal_slot(ch_hash *out, const ch_hash *hash);
 /* How many slots are in use, as far as the ones before say. */
 unsigned cd_evm_slots_used(const ch_hash slots[CD_EVM_SLOTS]);
 /* CH_ERR_FORMAT if no channel can have such slots. */
@@ -26,6 +28,9 @@ void cd_evm_ending_decode(ch_adj_event *out, const ch_hash *id, const cd_evm_end
 
 /* Topic 0 of the two endings. */
 void cd_evm_ending_topics(ch_hash out[2]);
+void cd_evm_reveal_topic(ch_hash *out);
+/* False if the log does not reveal this hash's preimage. */
+bool cd_evm_reveal_of(ch_hash *preimage, const ch_hash *hash, const cd_evm_log *log);
 /* False if the log is another event. */
 bool cd_evm_ending_of(cd_evm_ending *out, const cd_evm_log *log);
 

@@ -195,38 +195,69 @@ static void to_onchain(ch_onchain *out, const ch_hash *id, const cd_evm_look *lo
 
 static void tell_view(cd_evm_follow *f, const ch_hash *id, const cd_evm_view *view) {
   ch_chain_view out;
-  if (!cd_evm_watch_is_news(&f->watch, id, view)) return;
+  cd_evm_key key = cd_evm_key_of(id);
+  if (!cd_evm_watch_is_news(&f->watch, &key, view)) return;
   to_onchain(&out.head, id, &view->head);
   to_onchain(&out.final, id, &view->final);
   f->listener.view(f->listener.ctx, id, &out);
 }
 
-/* `words`: slot 0 after the head, and after the final block. */
-static cd_scan_result look_at(cd_evm_follow *f, cd_evm_watched *c, const cd_scan_block *head,
-                              const cd_scan_block *final, const cd_evm_word words[2], char why[CD_RPC_TEXT]) {
+static cd_scan_result look_at_channel(cd_evm_follow *f, cd_evm_watched *c, const cd_scan_block *head,
+                                      const cd_scan_block *final, const cd_evm_word words[2], char why[CD_RPC_TEXT]) {
   cd_evm_view view;
-  cd_scan_result result = read_look(f, &c->id, head, &words[0].value, &c->from[0], &view.head, why);
-  if (result == CD_SCAN_DONE) result = read_look(f, &c->id, final, &words[1].value, &c->from[1], &view.final, why);
-  if (result == CD_SCAN_DONE) tell_view(f, &c->id, &view);
+  cd_scan_result result = read_look(f, &c->key.id, head, &words[0].value, &c->from[0], &view.head, why);
+  if (result == CD_SCAN_DONE) result = read_look(f, &c->key.id, final, &words[1].value, &c->from[1], &view.final, why);
+  if (result == CD_SCAN_DONE) tell_view(f, &c->key.id, &view);
   return result;
 }
 
-/* At most LOOKS channels, whose slots 0 are asked for together. One that needs a longer search does not keep the others
- * waiting, but the head. */
+/* A time in seconds as the contract stores it. */
+static uint64_t seconds_of(const ch_hash *word) {
+  uint64_t v = 0;
+  for (size_t i = 24; i < 32; i++)
+    v = v << 8 | word->b[i];
+  return v;
+}
+
+static cd_scan_result look_at_hash(cd_evm_follow *f, cd_evm_watched *c, const cd_scan_block *head,
+                                   const cd_evm_word words[2], char why[CD_RPC_TEXT]) {
+  cd_evm_view view;
+  memset(&view, 0, sizeof view);
+  view.head.slots[0] = words[0].value;
+  view.final.slots[0] = words[1].value;
+  ch_reveal reveal = {
+      .hash = c->key.hash, .head_time = seconds_of(&words[0].value), .final_time = seconds_of(&words[1].value)};
+  if (reveal.head_time != 0 && !c->has_preimage) {
+    cd_scan_result result =
+        cd_scan_find_preimage(&f->scan, f->leader, &c->key.hash, head->number, &c->from[0], &c->preimage, why);
+    if (result != CD_SCAN_DONE) return result;
+    c->has_preimage = true;
+    cd_evm_watch_searched(&f->watch, c);
+  }
+  if (reveal.head_time != 0) reveal.preimage = c->preimage;
+  if (cd_evm_watch_is_news(&f->watch, &c->key, &view) && f->listener.reveal != NULL)
+    f->listener.reveal(f->listener.ctx, &c->key.id, &reveal);
+  return CD_SCAN_DONE;
+}
+
+/* At most LOOKS of them, whose first words are asked for together: after the head, and after the final block. One that
+ * needs a longer search does not keep the others waiting, but the head. */
 static cd_scan_result look_at_some(cd_evm_follow *f, cd_evm_watched *due, size_t n, const cd_scan_block *head,
                                    const cd_scan_block *final, char why[CD_RPC_TEXT]) {
   cd_evm_word words[2 * LOOKS];
   for (size_t i = 0; i < n; i++) {
-    words[2 * i] = (cd_evm_word){.slot = due[i].id, .block = head->hash};
-    words[2 * i + 1] = (cd_evm_word){.slot = due[i].id, .block = final->hash};
+    words[2 * i] = (cd_evm_word){.slot = due[i].key.id, .block = head->hash};
+    if (cd_evm_is_hash(&due[i].key)) cd_evm_reveal_slot(&words[2 * i].slot, &due[i].key.hash);
+    words[2 * i + 1] = (cd_evm_word){.slot = words[2 * i].slot, .block = final->hash};
   }
   if (!read_words(f, words, 2 * n, why)) return CD_SCAN_FAILED;
   cd_scan_result all = CD_SCAN_DONE;
   for (size_t i = 0; i < n; i++) {
-    cd_scan_result result = look_at(f, &due[i], head, final, &words[2 * i], why);
+    cd_scan_result result = cd_evm_is_hash(&due[i].key) ? look_at_hash(f, &due[i], head, &words[2 * i], why)
+                                                        : look_at_channel(f, &due[i], head, final, &words[2 * i], why);
     if (result == CD_SCAN_DONE) continue;
-    cd_evm_watch_searched(&f->watch, &due[i].id, due[i].from);
-    cd_evm_watch_due(&f->watch, &due[i].id);
+    cd_evm_watch_searched(&f->watch, &due[i]);
+    cd_evm_watch_due(&f->watch, &due[i].key);
     all = result;
     if (result == CD_SCAN_FAILED) break;
   }
@@ -248,7 +279,7 @@ static cd_scan_result look_at_all(cd_evm_follow *f, const cd_scan_block *head, c
     cd_scan_result result = all == CD_SCAN_FAILED ? CD_SCAN_FAILED : look_at_some(f, &due[i], some, head, final, why);
     if (result != CD_SCAN_DONE) all = result;
     for (size_t k = i; result == CD_SCAN_FAILED && k < i + some; k++)
-      cd_evm_watch_due(&f->watch, &due[k].id);
+      cd_evm_watch_due(&f->watch, &due[k].key);
   }
   free(due);
   return all;
@@ -362,13 +393,27 @@ void cd_evm_follow_poke(cd_evm_follow *f) {
   cd_poller_poke(&f->poller);
 }
 
-void cd_evm_follow_watch(cd_evm_follow *f, const ch_hash *id) {
-  if (!cd_evm_watch_add(&f->watch, id)) cd_log(CD_LOG_ERROR, "l1", "a channel is not watched: memory is out");
+static void watch_key(cd_evm_follow *f, const cd_evm_key *key) {
+  if (!cd_evm_watch_add(&f->watch, key)) cd_log(CD_LOG_ERROR, "l1", "a channel is not watched: memory is out");
   cd_evm_follow_poke(f);
 }
 
+void cd_evm_follow_watch(cd_evm_follow *f, const ch_hash *id) {
+  cd_evm_key key = cd_evm_key_of(id);
+  watch_key(f, &key);
+}
+
 void cd_evm_follow_unwatch(cd_evm_follow *f, const ch_hash *id) {
-  cd_evm_watch_remove(&f->watch, id);
+  cd_evm_key key = cd_evm_key_of(id);
+  cd_evm_watch_remove(&f->watch, &key);
+}
+
+void cd_evm_follow_watch_hash(cd_evm_follow *f, const ch_hash *id, const ch_hash *hash) {
+  watch_key(f, &(cd_evm_key){*id, *hash});
+}
+
+void cd_evm_follow_unwatch_hash(cd_evm_follow *f, const ch_hash *id, const ch_hash *hash) {
+  cd_evm_watch_remove(&f->watch, &(cd_evm_key){*id, *hash});
 }
 
 bool cd_evm_follow_head(cd_evm_follow *f, cd_head *out) {
@@ -384,7 +429,8 @@ static size_t touch(void *ctx, const uint8_t bloom[CD_EVM_BLOOM]) {
 }
 
 static bool watched(void *ctx, const ch_hash *id) {
-  return cd_evm_watch_has(&((cd_evm_follow *)ctx)->watch, id);
+  cd_evm_key key = cd_evm_key_of(id);
+  return cd_evm_watch_has(&((cd_evm_follow *)ctx)->watch, &key);
 }
 
 /* --- Life --------------------------------------------------------------------------------------------------------- */

@@ -42,6 +42,9 @@ bool cd_evm_follow_head(cd_evm_follow *f, cd_head *out);
 /* Any thread, also from listener functions. */
 void cd_evm_follow_watch(cd_evm_follow *f, const ch_hash *id);
 void cd_evm_follow_unwatch(cd_evm_follow *f, const ch_hash *id);
+/* Whether the preimage of a hash was revealed, for a channel that has to know. */
+void cd_evm_follow_watch_hash(cd_evm_follow *f, const ch_hash *id, const ch_hash *hash);
+void cd_evm_follow_unwatch_hash(cd_evm_follow *f, const ch_hash *id, const ch_hash *hash);
 void cd_evm_follow_poke(cd_evm_follow *f);
 
 #endif

@@ -247,45 +247,76 @@ static cd_scan_result keep_found(cd_scan *s, size_t url, const cd_evm_log *logs,
   return CD_SCAN_DONE;
 }
 
-/* One question further down. `span` is how many blocks it may be about. */
-static cd_scan_result search_once(cd_scan *s, size_t url, const ch_hash *id, uint64_t *from, uint64_t *span, bool *over,
-                                  char why[CD_RPC_TEXT]) {
+/* A search backwards through the chain for events with one of two topics in place 0 and `topic1` in place 1. */
+typedef struct search {
   ch_hash topics[2];
-  cd_evm_log *logs;
-  size_t n;
-  uint64_t first = *from >= *span ? *from - *span + 1 : 0;
-  cd_evm_ending_topics(topics);
-  cd_rpc_status status = cd_evm_logs_search(s->rpc, url, &s->contract, first, *from, topics, id, &logs, &n);
-  if (status == CD_RPC_REFUSED && *span > 1) {
-    *span /= 2; /* too many blocks for this node */
+  const ch_hash *topic1;
+  uint64_t *from; /* goes down */
+  uint64_t span;  /* how many blocks a question may be about */
+  bool over;      /* block 0 was reached */
+} search;
+
+/* One question further down; `logs` are malloc'ed. */
+static cd_scan_result search_once(cd_scan *s, size_t url, search *what, cd_evm_log **logs, size_t *n,
+                                  char why[CD_RPC_TEXT]) {
+  uint64_t first = *what->from >= what->span ? *what->from - what->span + 1 : 0;
+  cd_rpc_status status =
+      cd_evm_logs_search(s->rpc, url, &s->contract, first, *what->from, what->topics, what->topic1, logs, n);
+  if (status == CD_RPC_REFUSED && what->span > 1) {
+    what->span /= 2; /* too many blocks for this node */
     return CD_SCAN_DONE;
   }
   if (status != CD_RPC_OK) return no_answer(why);
-  cd_scan_result result = keep_found(s, url, logs, n, why);
-  free(logs);
-  if (result != CD_SCAN_DONE) return result;
-  *over = first == 0;
-  *from = *over ? UINT64_MAX : first - 1;
+  what->over = first == 0;
+  *what->from = what->over ? UINT64_MAX : first - 1;
   return CD_SCAN_DONE;
+}
+
+static cd_scan_result not_found(cd_scan *s, size_t url, const char *what, char why[CD_RPC_TEXT]) {
+  cd_rpc_distrust(s->rpc, url, "its logs do not show what its storage says");
+  snprintf(why, CD_RPC_TEXT, "A node's logs do not show %s: use one that keeps old logs.", what);
+  return CD_SCAN_FAILED;
 }
 
 cd_scan_result cd_scan_find_ending(cd_scan *s, size_t url, const ch_hash *id, uint16_t epoch, uint64_t upto,
                                    uint64_t *from, cd_evm_ending *out, char why[CD_RPC_TEXT]) {
-  uint64_t span = SEARCH_SPAN;
-  bool found, over = false;
+  search what = {.topic1 = id, .from = from, .span = SEARCH_SPAN};
+  bool found;
+  cd_evm_ending_topics(what.topics);
   for (unsigned i = 0; i < SEARCH_REQUESTS; i++) {
+    cd_evm_log *logs;
+    size_t n;
     if (cd_scandb_ending(s->db, id, epoch, upto, out, &found) != CH_OK) return bad_file(why);
     if (found) {
       *from = UINT64_MAX;
       return CD_SCAN_DONE;
     }
-    if (over) {
-      cd_rpc_distrust(s->rpc, url, "its logs do not show how a channel ended");
-      return fail(why, "A node's logs do not show how a channel ended: use one that keeps old logs.");
-    }
+    if (what.over) return not_found(s, url, "how a channel ended", why);
     if (*from > upto) *from = upto;
-    cd_scan_result result = search_once(s, url, id, from, &span, &over, why);
+    cd_scan_result result = search_once(s, url, &what, &logs, &n, why);
+    if (result == CD_SCAN_DONE) result = keep_found(s, url, logs, n, why);
+    free(logs);
     if (result != CD_SCAN_DONE) return result;
+  }
+  return CD_SCAN_MORE;
+}
+
+cd_scan_result cd_scan_find_preimage(cd_scan *s, size_t url, const ch_hash *hash, uint64_t upto, uint64_t *from,
+                                     ch_hash *out, char why[CD_RPC_TEXT]) {
+  search what = {.topic1 = hash, .from = from, .span = SEARCH_SPAN};
+  cd_evm_reveal_topic(&what.topics[0]);
+  what.topics[1] = what.topics[0];
+  for (unsigned i = 0; i < SEARCH_REQUESTS; i++) {
+    cd_evm_log *logs;
+    size_t n;
+    bool found = false;
+    if (what.over) return not_found(s, url, "a preimage that was revealed", why);
+    if (*from > upto) *from = upto;
+    cd_scan_result result = search_once(s, url, &what, &logs, &n, why);
+    for (size_t k = 0; result == CD_SCAN_DONE && k < n && !found; k++)
+      found = cd_evm_reveal_of(out, hash, &logs[k]);
+    free(logs);
+    if (result != CD_SCAN_DONE || found) return result;
   }
   return CD_SCAN_MORE;
 }

@@ -48,5 +48,8 @@ cd_scan_result cd_scan_final(cd_scan *s, size_t url, const cd_scan_block *head, 
  * with UINT64_MAX). */
 cd_scan_result cd_scan_find_ending(cd_scan *s, size_t url, const ch_hash *id, uint16_t epoch, uint64_t upto,
                                    uint64_t *from, cd_evm_ending *out, char why[CD_RPC_TEXT]);
+/* The preimage of a hash that was revealed at or before a block, by the same search. */
+cd_scan_result cd_scan_find_preimage(cd_scan *s, size_t url, const ch_hash *hash, uint64_t upto, uint64_t *from,
+                                     ch_hash *out, char why[CD_RPC_TEXT]);
 
 #endif

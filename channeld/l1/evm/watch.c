@@ -6,7 +6,7 @@
 
 bool cd_evm_watch_init(cd_evm_watch *w) {
   *w = (cd_evm_watch){0};
-  cd_table_init(&w->table, offsetof(cd_evm_watched, id), sizeof(ch_hash));
+  cd_table_init(&w->table, offsetof(cd_evm_watched, key), sizeof(cd_evm_key));
   return pthread_mutex_init(&w->lock, NULL) == 0;
 }
 
@@ -18,21 +18,22 @@ void cd_evm_watch_free(cd_evm_watch *w) {
   pthread_mutex_destroy(&w->lock);
 }
 
-static cd_evm_watched *enter(cd_evm_watch *w, const ch_hash *id) {
+static cd_evm_watched *enter(cd_evm_watch *w, const cd_evm_key *key) {
   cd_evm_watched *c = calloc(1, sizeof *c);
   if (c == NULL) return NULL;
-  c->id = *id;
-  c->marks = cd_evm_marks_of(id->b, sizeof id->b);
+  const ch_hash *topic = cd_evm_is_hash(key) ? &key->hash : &key->id;
+  c->key = *key;
+  c->marks = cd_evm_marks_of(topic->b, sizeof topic->b);
   c->from[0] = c->from[1] = UINT64_MAX;
   if (cd_table_put(&w->table, c)) return c;
   free(c);
   return NULL;
 }
 
-bool cd_evm_watch_add(cd_evm_watch *w, const ch_hash *id) {
+bool cd_evm_watch_add(cd_evm_watch *w, const cd_evm_key *key) {
   pthread_mutex_lock(&w->lock);
-  cd_evm_watched *c = cd_table_get(&w->table, id->b);
-  if (c == NULL) c = enter(w, id);
+  cd_evm_watched *c = cd_table_get(&w->table, key);
+  if (c == NULL) c = enter(w, key);
   if (c != NULL) {
     c->due = true;
     c->told = false;
@@ -41,15 +42,15 @@ bool cd_evm_watch_add(cd_evm_watch *w, const ch_hash *id) {
   return c != NULL;
 }
 
-void cd_evm_watch_remove(cd_evm_watch *w, const ch_hash *id) {
+void cd_evm_watch_remove(cd_evm_watch *w, const cd_evm_key *key) {
   pthread_mutex_lock(&w->lock);
-  free(cd_table_remove(&w->table, id->b));
+  free(cd_table_remove(&w->table, key));
   pthread_mutex_unlock(&w->lock);
 }
 
-bool cd_evm_watch_has(cd_evm_watch *w, const ch_hash *id) {
+bool cd_evm_watch_has(cd_evm_watch *w, const cd_evm_key *key) {
   pthread_mutex_lock(&w->lock);
-  bool has = cd_table_get(&w->table, id->b) != NULL;
+  bool has = cd_table_get(&w->table, key) != NULL;
   pthread_mutex_unlock(&w->lock);
   return has;
 }
@@ -74,9 +75,9 @@ void cd_evm_watch_all_due(cd_evm_watch *w) {
   pthread_mutex_unlock(&w->lock);
 }
 
-void cd_evm_watch_due(cd_evm_watch *w, const ch_hash *id) {
+void cd_evm_watch_due(cd_evm_watch *w, const cd_evm_key *key) {
   pthread_mutex_lock(&w->lock);
-  cd_evm_watched *c = cd_table_get(&w->table, id->b);
+  cd_evm_watched *c = cd_table_get(&w->table, key);
   if (c != NULL) c->due = true;
   pthread_mutex_unlock(&w->lock);
 }
@@ -108,16 +109,20 @@ bool cd_evm_watch_take(cd_evm_watch *w, bool new_block, cd_evm_watched **out, si
   return *out != NULL;
 }
 
-void cd_evm_watch_searched(cd_evm_watch *w, const ch_hash *id, const uint64_t from[2]) {
+void cd_evm_watch_searched(cd_evm_watch *w, const cd_evm_watched *copy) {
   pthread_mutex_lock(&w->lock);
-  cd_evm_watched *c = cd_table_get(&w->table, id->b);
-  if (c != NULL) memcpy(c->from, from, sizeof c->from);
+  cd_evm_watched *c = cd_table_get(&w->table, &copy->key);
+  if (c != NULL) {
+    memcpy(c->from, copy->from, sizeof c->from);
+    c->has_preimage = copy->has_preimage;
+    c->preimage = copy->preimage;
+  }
   pthread_mutex_unlock(&w->lock);
 }
 
-bool cd_evm_watch_is_news(cd_evm_watch *w, const ch_hash *id, const cd_evm_view *view) {
+bool cd_evm_watch_is_news(cd_evm_watch *w, const cd_evm_key *key, const cd_evm_view *view) {
   pthread_mutex_lock(&w->lock);
-  cd_evm_watched *c = cd_table_get(&w->table, id->b);
+  cd_evm_watched *c = cd_table_get(&w->table, key);
   bool news = c != NULL && (!c->told || memcmp(&c->view, view, sizeof *view) != 0);
   if (c != NULL) {
     c->view = *view;
