@@ -7,6 +7,7 @@ from evm import EvmWorld, Theft, pair, pay, settle_all
 from faultproxy import Proxy
 
 LONG = {"wait_ms": WAIT * 1000}
+REVEAL = "0x701fd0f1"  # the selector of reveal(bytes32)
 
 
 def open_pay_close():
@@ -108,6 +109,15 @@ def stops_while_the_node_is_silent():
         assert time.monotonic() - started < 8, "it waited for the node"
 
 
+def the_place_of_a_reveal():
+    """Of 32 zero bytes: the adapter looks into the contract's storage; tests/unit/test_evm_check.c has the same slot."""
+    with EvmWorld() as world:
+        anvil, slot = world.anvil, "0xe469d0062231d0953dcef35b570a9b6ca3d942007eacf6d1303de867becfe7d2"
+        anvil.rpc("eth_sendTransaction", {"from": anvil.account, "to": anvil.contract, "data": REVEAL + "00" * 32})
+        stored = until("the reveal", lambda: int(anvil.rpc("eth_getStorageAt", anvil.contract, slot, "latest"), 16))
+        assert stored <= anvil.time() and stored > anvil.time() - 60
+
+
 def refusals_at_start():
     """Each says what to do; none shows a password."""
     with EvmWorld() as world:
@@ -131,4 +141,4 @@ def refusals_at_start():
 
 if __name__ == "__main__":
     sys.exit(run("evm", (open_pay_close, money_in_and_out, theft_is_refuted, reorganisation, restart_while_the_node_is_down,
-                         stops_while_the_node_is_silent, refusals_at_start)))
+                         stops_while_the_node_is_silent, the_place_of_a_reveal, refusals_at_start)))

@@ -138,6 +138,16 @@ static void the_contract(void **state) {
   assert_says(why, "no contract");
 }
 
+/* Where a reveal of 32 zero bytes stands; tests/e2e/test_evm.py shows that the contract has it there. */
+static void the_place_of_a_reveal(void **state) {
+  ch_hash hash, slot, want;
+  (void)state;
+  assert_true(ch_unhex(hash.b, 32, "66687aadf862bd776c8fc18b8e9f8e20089714856ee233b3902a591d0d5f2925"));
+  assert_true(ch_unhex(want.b, 32, "e469d0062231d0953dcef35b570a9b6ca3d942007eacf6d1303de867becfe7d2"));
+  cd_evm_reveal_slot(&slot, &hash);
+  assert_memory_equal(&slot, &want, 32);
+}
+
 static void the_tag(void **state) {
   world *w = *state;
   char why[CD_CHECK_WHY];
@@ -157,6 +167,8 @@ static void the_events(void **state) {
     ch_keccak256(&topic, events[i], strlen(events[i]));
     assert_non_null(memmem(cd_artifact_runtime, cd_artifact_runtime_len, topic.b, 32));
   }
+  cd_evm_reveal_topic(&topic);
+  assert_non_null(memmem(cd_artifact_runtime, cd_artifact_runtime_len, topic.b, 32));
   cd_evm_ending_topics(ours);
   for (size_t i = 0; i < 2; i++)
     assert_non_null(memmem(cd_artifact_runtime, cd_artifact_runtime_len, ours[i].b, 32));
@@ -252,8 +264,9 @@ static void hostile_receipts(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(the_chain), TEST(the_contract), TEST(the_events),          TEST(the_tag),
-      TEST(accounts),  TEST(receipts),     TEST(receipts_of_batches), TEST(hostile_receipts),
+      TEST(the_chain), TEST(the_contract),          TEST(the_events),
+      TEST(the_tag),   TEST(the_place_of_a_reveal), TEST(accounts),
+      TEST(receipts),  TEST(receipts_of_batches),   TEST(hostile_receipts),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
