@@ -210,6 +210,13 @@ def end_to_end(kind):
                 timeout=300 * kind.slower) for s in scripts] or missing("e2e", "no tests/e2e/test_*.py or test_*.sh")
 
 
+def contract(_quick):
+    evm = f"{ROOT}/scripts/evm"
+    return [Job("artifact of the contract", [evm, "check"], timeout=900),
+            Job("forge tests of the contract", [evm, "tap"], timeout=900),
+            Job("gas of the contract", [evm, "gas", "--channels", "2", "--check"], timeout=600)]
+
+
 def crash(_quick):
     return [Job("crash points", [sys.executable, f"{ROOT}/tests/crash/run.py"], {"BUILD_DIR": GCC.dir}, tap=False,
                 live=True, timeout=7200),
@@ -258,6 +265,7 @@ STAGES = {
     "unit": ("unit tests", GCC, lambda quick: unit(GCC), True),
     "sim": ("the two-party simulator, SIM_SEEDS seeds", GCC, lambda quick: simulate(GCC, quick), True),
     "e2e": ("real daemons, tests/e2e/test_*", GCC, lambda quick: end_to_end(GCC), True),
+    "evm": ("the Adjudicator contract: artifact, forge tests, gas", None, contract, True),
     "san": ("unit tests and simulator with ASan and UBSan", ASAN, lambda quick: unit(ASAN) + simulate(ASAN, quick), True),
     "clang": ("a build without warnings with Clang, and its unit tests", CLANG, lambda quick: unit(CLANG), True),
     "tidy": ("clang-tidy over library and daemon", CLANG, tidy, True),
