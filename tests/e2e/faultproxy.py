@@ -81,10 +81,18 @@ class Proxy:
 
     def answer(self, body):
         self.calls += 1
-        fault = self.fault
+        fault, call = self.fault, json.loads(body)
         if fault is None:
             return self.forward(body)
-        return fault(json.loads(body), lambda: self.forward(body))
+        if isinstance(call, dict):
+            return fault(call, lambda: self.forward(body))
+        answers = []
+        for one in call:  # a batch: each of it as if it came alone, but what is no document is the whole answer
+            answer = fault(one, lambda one=one: self.forward(json.dumps(one).encode()))
+            if not isinstance(answer, dict):
+                return answer
+            answers.append(answer)
+        return answers
 
     def close(self):
         self.released.set()

@@ -140,5 +140,6 @@ def refusals_at_start():
 
 
 if __name__ == "__main__":
-    sys.exit(run("evm", (open_pay_close, money_in_and_out, theft_is_refuted, reorganisation, restart_while_the_node_is_down,
-                         stops_while_the_node_is_silent, the_place_of_a_reveal, refusals_at_start)))
+    TESTS = (open_pay_close, money_in_and_out, theft_is_refuted, reorganisation, restart_while_the_node_is_down,
+                         stops_while_the_node_is_silent, the_place_of_a_reveal, refusals_at_start)
+    sys.exit(run("evm", [t for t in TESTS if not sys.argv[1:] or t.__name__ in sys.argv[1:]]))
