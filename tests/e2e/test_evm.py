@@ -1,4 +1,5 @@
 """Real daemons on an EVM chain: anvil, the contract and the adapter. The long list of faults is in evm_faults.py."""
+import hashlib
 import sys
 import time
 
@@ -52,6 +53,28 @@ def money_in_and_out():
         b.post(path + "/close", LONG)
         a.until_phase(channel, "closed")
         assert a.show(channel)["ended"]["paid"] == {"mine": "63", "peer": "7"}
+
+
+def revealed_while_the_payer_is_away():
+    """A conditional payment is claimed on the chain; the payer finds the preimage there when it is back."""
+    with EvmWorld() as world:
+        a, b = pair(world, "--lock-margin", "60")
+        channel = open_channel(a, b, 300000)
+        preimage = bytes([7]) * 32
+        done = a.post("/v1/locks", {"id": "order-1", "channel": channel, "amount": "5000", "expires_in": 3000,
+                                    "hash": "0x" + hashlib.sha256(preimage).hexdigest(), **LONG})
+        assert done["status"] == "locked", done
+        until("the merchant to know it", lambda: b.show(channel)["locks"])
+        a.kill()
+        b.post("/v1/locks/fulfil", {"preimage": "0x" + preimage.hex(), "wait_ms": 0})
+        world.anvil.warp(2500)
+        until("the reveal", lambda: b.show(channel)["locks"][0]["revealed"])
+        world.anvil.warp(3600)  # long past the expiry
+        a.start()
+
+        def status(node, direction):
+            return [p["status"] for p in node.get(f"/v1/payments?direction={direction}")["payments"]]
+        until("the payment to be settled", lambda: status(a, "out") == ["settled"] == status(b, "in"))
 
 
 def theft_is_refuted():
@@ -140,6 +163,6 @@ def refusals_at_start():
 
 
 if __name__ == "__main__":
-    TESTS = (open_pay_close, money_in_and_out, theft_is_refuted, reorganisation, restart_while_the_node_is_down,
-                         stops_while_the_node_is_silent, the_place_of_a_reveal, refusals_at_start)
+    TESTS = (open_pay_close, money_in_and_out, revealed_while_the_payer_is_away, theft_is_refuted, reorganisation,
+             restart_while_the_node_is_down, stops_while_the_node_is_silent, the_place_of_a_reveal, refusals_at_start)
     sys.exit(run("evm", [t for t in TESTS if not sys.argv[1:] or t.__name__ in sys.argv[1:]]))
