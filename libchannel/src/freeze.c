@@ -17,6 +17,21 @@ static uint64_t later(uint64_t a, uint64_t b) {
 
 /* --- Into it --------------------------------------------------------------------------------------- */
 
+/* Memory was lost again while a resume was under way: its accept may be among what is forgotten, and more may have been
+ * signed above it since. It is not said again, and the freeze begins anew. */
+static void void_resume(step *s) {
+  ch_channel *c = s->c;
+  memset(&c->resume, 0, sizeof c->resume);
+  c->link.resumed = false;
+  c->frozen_at = later(s->env->now, s->env->head_time);
+  s->fx->durable = true;
+}
+
+ch_err freeze_told(step *s) {
+  if (s->c->resume.version) void_resume(s);
+  return freeze(s, "told to: memory may have been lost");
+}
+
 /* The connection ends with it: on the next one the peer hears of it, and shows what it has. */
 ch_err freeze(step *s, const char *reason) {
   ch_channel *c = s->c;
@@ -34,6 +49,7 @@ ch_err freeze(step *s, const char *reason) {
 }
 
 void note_shown(step *s, uint64_t version) {
+  if (s->c->resume.version && version > s->c->resume.version) void_resume(s);
   if (version <= s->c->shown) return;
   s->c->shown = version;
   s->fx->durable = true;

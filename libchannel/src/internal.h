@@ -272,6 +272,7 @@ ch_err verify_peer(step *s, uint64_t version, const content *what, const ch_sig 
 
 /* freeze.c: lost memory */
 ch_err freeze(step *s, const char *reason);
+ch_err freeze_told(step *s);                                 /* by the operator */
 void note_shown(step *s, uint64_t version);                  /* a signature of mine that I do not remember */
 ch_err adopt_shown(step *s, const ch_full_state *f);         /* both signatures are good */
 bool freeze_is_over(const ch_channel *c, const ch_env *env); /* nothing forgotten is valid any more */

@@ -67,7 +67,7 @@ static ch_err consistent(const ch_channel *c) {
   bool resuming = c->resume.version && c->highest.version == c->resume.version;
   if (c->resume.version && (!c->frozen || !resuming || c->resume.version <= base)) return CH_ERR_BUG;
   if (c->highest.version < base) return CH_ERR_BUG;
-  if (c->highest.version > base + SIGNED_DISTANCE && !resuming && !c->accounted) return CH_ERR_BUG;
+  if (c->highest.version > base + SIGNED_DISTANCE && !c->frozen && !c->accounted) return CH_ERR_BUG;
   if (c->out.kind != OUT_NONE) {
     if (c->out.version <= base || c->out.version > c->highest.version) return CH_ERR_BUG;
     if (ch_version_side(c->out.version) != c->me) return CH_ERR_BUG;

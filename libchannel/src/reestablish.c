@@ -151,6 +151,7 @@ ch_err on_full_state(step *s, const ch_msg *m) {
   content_digest(c, f->version, &what, &outcome, &digest);
   for (int side = 0; side < 2; side++)
     if (ch_verify(&digest, &f->sig[side], &c->params.signer[side])) return CH_ERR_VIOLATION;
+  if (c->resume.version && f->version > c->resume.version) note_shown(s, f->version); /* it is void */
   if (c->resume.version) return on_state_of_resume(s, f);
   if (c->out.kind != OUT_NONE && f->version == c->out.version && content_same(&what, &c->out.what)) {
     ch_err err = adopt(s, &f->sig[them(c)]);

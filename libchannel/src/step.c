@@ -107,7 +107,7 @@ static ch_err dispatch(step *s, const ch_event *ev) {
   case CH_EV_FULFIL: return on_fulfil_command(s, &ev->u.resolve.lock, &ev->u.resolve.preimage);
   case CH_EV_CANCEL: return on_cancel_command(s, &ev->u.resolve.lock);
   case CH_EV_REVEAL: return on_reveal(s, ev->u.reveal);
-  case CH_EV_FREEZE: return freeze(s, "told to: memory may have been lost");
+  case CH_EV_FREEZE: return freeze_told(s);
   case CH_EV_RESUME: return on_resume_command(s);
   }
   return CH_ERR_ARGUMENT;

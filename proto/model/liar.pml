@@ -77,6 +77,14 @@ inline right_or_wrong() {
   fi
 }
 
+/* One of the peer's operations; a payment is made once. */
+inline maybe(bit0) {
+  if
+  :: (bit0 << (4 * THEM(ME))) & THEIRS & ~(P[ME].lo & PAYS) -> ops = ops | (bit0 << (4 * THEM(ME)))
+  :: true
+  fi
+}
+
 inline one_payment(x, side) {
   if
   :: x = LOWEST(PAYS & OWN(side))
@@ -129,11 +137,10 @@ end:
   :: atomic { /* a proposal, alone or with an accept */
        P[ME].synced ->
        either(a); any_version(v); right_or_wrong();
-       select(ops : 0 .. 15);
-       ops = (ops << (4 * THEM(ME))) & THEIRS & ~(P[ME].lo & PAYS); /* a payment is made once; nothing: malformed */
+       maybe(1); maybe(2); maybe(4); maybe(8); /* nothing: malformed */
        if
        :: bad = 0
-       :: bad = LOWEST(ops & PAYS)
+       :: ops & PAYS -> bad = LOWEST(ops & PAYS)
        fi;
        d_step {
          mt = UPDATE; m1 = a * P[ME].ov; m2 = OUTSTANDING(ME);
@@ -158,7 +165,10 @@ end:
        }
      }
 #ifdef RESTORE
-  :: d_step { clock < RESUMES * (AHEAD + 1) && P[ME].frozen && P[ME].greeted && P[ME].ok != RESUME -> mt = A_DAY_LATER; step(ME); finish() }
+  :: d_step {
+       clock < RESUMES * (AHEAD + 1) && P[ME].frozen && P[ME].greeted && P[ME].ok != RESUME ->
+       mt = A_DAY_LATER; step(ME); finish()
+     }
   :: atomic { /* the peer resumes */
        P[ME].greeted ->
        any_version(v); right_or_wrong();

@@ -396,12 +396,12 @@ inline on_resume(me) {
   if
   :: m5 <= P[me].lv || P[me].frozen
   :: m5 > P[me].lv && !P[me].frozen && (!P[me].peer_frozen || m4 < P[me].lv) ->
-    violated = 1
+    violated = 1 /* never: in a default run; liar-restore goes here */
   :: m5 > P[me].lv && !P[me].frozen && P[me].peer_frozen && m4 > P[me].lv
   :: m5 > P[me].lv && !P[me].frozen && P[me].peer_frozen && m4 == P[me].lv ->
     if
     :: m5 <= P[me].hi || LOW(m5) > 2 || (m5 & 1) != THEM(me) || FAR(me, m5) || m6 != CONTENT(P[me].lo) ->
-      violated = 1
+      violated = 1 /* never: in a default run; liar-restore goes here */
     :: else ->
       accept(me);
       P[me].peer_frozen = 0; P[me].synced = 1;
@@ -472,7 +472,7 @@ inline full_state_accepts(me) {
 inline void_resume(me) {
   if
   :: P[me].ok == RESUME ->
-    P[me].ok = NOTHING; P[me].ov = 0
+    P[me].ok = NOTHING; P[me].ov = 0 /* never: in a default run; liar-restore goes here */
   :: else
   fi
 }
@@ -632,7 +632,7 @@ inline step(me) {
   fi;
   if
   :: violated ->
-    VIOLATION(me)
+    VIOLATION(me) /* never: with two honest parties, where it is assert(false) */
   :: else ->
     propose(me);
     say(me)

@@ -447,19 +447,8 @@ static void test_resumes_that_are_refused(void **state) {
   assert_true(duo_said(d, 1, CH_MSG_UPDATE)->u.update.has_accept);
   m = resume_msg(d, 0, 3, version_of(block, 0), 15); /* below L */
   duo_ignored(d, 1, &m);
-}
-
-/* A peer that resumes again and again does not drive my versions ahead of the clock: there, a resume of mine would meet
- * versions that I have signed, once I have forgotten them. */
-static void test_blocks_do_not_creep_ahead(void **state) {
-  duo *d = *state;
-  freeze_and_tell(d);
-  uint64_t farthest = block_now(d) + DAY;
-  ch_msg m = resume_msg(d, 0, 3, version_of(farthest, 0), 15);
-  assert_int_equal(duo_give(d, 1, &m), CH_OK);
-  assert_int_equal(duo_info(d, 1).version, version_of(farthest, 0));
-  reconnect(d); /* side 0 greets as frozen again */
-  m = resume_msg(d, 0, version_of(farthest, 0), version_of(farthest + 1, 0), 15);
+  reconnect(d); /* frozen again: blocks do not creep ahead of the clock, to where a roll-back would meet them */
+  m = resume_msg(d, 0, version_of(block + DAY, 0), version_of(block + DAY + 1, 0), 15);
   duo_refused(d, 1, &m, CH_ERR_VIOLATION);
 }
 
@@ -547,6 +536,35 @@ static void test_resume_above_a_forgotten_one(void **state) {
   assert_int_equal(duo_command(d, 0, CH_EV_RESUME), CH_OK);
   wait_out(d);
   assert_int_equal(duo_said(d, 0, CH_MSG_RESUME)->u.resume.version, forgotten + ((uint64_t)1 << 32));
+}
+
+/* A copy from before the accept of a resume comes back: that resume is not to be accepted a second time. */
+static void test_resume_from_an_old_copy(void **state) {
+  duo *d = *state;
+  freeze_and_tell(d);
+  assert_int_equal(duo_command(d, 0, CH_EV_RESUME), CH_OK);
+  wait_out(d);
+  uint64_t version = duo_said(d, 0, CH_MSG_RESUME)->u.resume.version;
+  assert_int_equal(duo_command(d, 0, CH_EV_LINK_DOWN), CH_OK);
+  duo_drop(d, 0);
+  assert_int_equal(duo_command(d, 0, CH_EV_LINK_UP), CH_OK);
+  ch_msg m = duo_reestablish(d, 1, 3, 15);
+  m.u.reestablish.proof_version = version + 2;
+  m.u.reestablish.proof_outcome = duo_outcome(d, version + 2, 20);
+  m.u.reestablish.proof_sig = duo_sign(d, 0, version + 2, 20);
+  assert_int_equal(duo_give(d, 0, &m), CH_OK);
+  m = duo_accept(d, 1, version, 15);
+  duo_ignored(d, 0, &m);
+  assert_true(duo_info(d, 0).frozen);
+  assert_int_equal(duo_command(d, 0, CH_EV_RESUME), CH_OK);
+  assert_null(duo_said(d, 0, CH_MSG_RESUME)); /* the freeze began anew */
+  wait_out(d);
+  version = duo_said(d, 0, CH_MSG_RESUME)->u.resume.version;
+  assert_int_equal(version, version_of(block_now(d), 0));
+  assert_int_equal(duo_command(d, 0, CH_EV_FREEZE), CH_OK); /* again, says the operator */
+  m = duo_accept(d, 1, version, 15);
+  duo_ignored(d, 0, &m);
+  assert_true(duo_info(d, 0).frozen);
 }
 
 /* --- On chain ----------------------------------------------------------------------------------------- */
@@ -762,11 +780,11 @@ int main(void) {
       TEST(test_a_frozen_acceptor),
       TEST(test_shutdown_in_force),
       TEST(test_resumes_that_are_refused),
-      TEST(test_blocks_do_not_creep_ahead),
       TEST(test_not_before_reestablish_nor_in_a_dispute),
       TEST(test_accepts_that_do_not_fit),
       TEST(test_states_shown_while_frozen),
       TEST(test_resume_above_a_forgotten_one),
+      TEST(test_resume_from_an_old_copy),
       TEST(test_the_bond),
       TEST(test_leaving_by_close),
       TEST(test_closes_that_do_not_fit),
