@@ -1,0 +1,171 @@
+"""What the daemon writes to an EVM chain: transactions like cast's, tokens with no more consent than needed, closings in
+one transaction, a deployment."""
+import concurrent.futures
+import os
+import random
+import subprocess
+import sys
+
+from daemon import BUILD, WAIT, Refused, run, until
+from evm import CONFIRMATIONS, EVM, EvmWorld, pay, quantity
+
+CAST = os.path.join(EVM, "node_modules", "@foundry-rs", "cast-linux-amd64", "bin", "cast")
+LONG = {"wait_ms": WAIT * 1000}
+SIGNED = 24
+
+
+def random_transactions(seed):
+    """Lines for evm_sign: small and large numbers, with and without a receiver and data."""
+    rng = random.Random(seed)
+
+    def number(bits):
+        return rng.getrandbits(rng.randrange(1, bits + 1))
+
+    for _ in range(SIGNED):
+        fee, key = 1 + number(60), rng.randrange(1, 2**255)
+        kind = rng.choice((0, 2))
+        priority = rng.randrange(fee + 1) if kind else 0
+        data = rng.randbytes(rng.choice((1, 31, 55, 56, 300))).hex()
+        to = rng.choice((rng.randbytes(20).hex(), "-"))
+        if to != "-" and rng.random() < 0.3:
+            data = "-"
+        yield (kind, 1 + number(40), number(63), fee, priority, 21000 + number(24), to, number(100), data, f"{key:064x}")
+
+
+def of_cast(tx):
+    kind, chain, nonce, fee, priority, gas, to, value, data, key = (str(part) for part in tx)
+    argv = [CAST, "mktx", "--rpc-url", "http://127.0.0.1:1", "--private-key", "0x" + key, "--chain", chain, "--nonce", nonce,
+            "--gas-price", fee, "--gas-limit", gas, "--value", value]
+    argv += ["--legacy"] if kind == "0" else ["--priority-gas-price", priority]
+    if to == "-":
+        argv += ["--create", "0x" + data]
+    else:
+        argv += ["0x" + to] + (["0x" + data] if data != "-" else [])
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=WAIT)
+    assert done.returncode == 0, f"{' '.join(argv)}: {done.stderr}"
+    return done.stdout.strip().removeprefix("0x")
+
+
+def transactions_are_those_of_cast():
+    subprocess.run([os.path.join(EVM, "..", "..", "scripts", "evm"), "setup"], check=True, timeout=600)
+    seed = random.randrange(2**32)
+    all_of_them = list(random_transactions(seed))
+    lines = "".join(" ".join(str(part) for part in tx) + "\n" for tx in all_of_them)
+    ours = subprocess.run([os.path.join(BUILD, "tests", "evm_sign")], input=lines, capture_output=True, text=True,
+                          timeout=WAIT, check=True).stdout.split()
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        theirs = list(pool.map(of_cast, all_of_them))
+    assert len(ours) == SIGNED
+    for tx, one, other in zip(all_of_them, ours, theirs):
+        assert one == other, f"seed {seed}: {tx}: {one}, not {other}"
+
+
+class Token:
+    """A token that knows all forms of consent, and two nodes that have some."""
+
+    def __init__(self, world):
+        self.anvil, self.address = world.anvil, world.anvil.deploy("TestToken")
+        flags = ("--max-deposit", "1000000", "--assets", "any")
+        self.a, self.b = world.evm_node("payer", *flags), world.evm_node("merchant", *flags)
+        for node in (self.a, self.b):
+            self.anvil.rpc("eth_sendTransaction", {"from": self.anvil.account, "to": self.address, "gas": hex(200000),
+                                                   "data": f"0x40c10f19{self.word(node)}{10000:064x}"})
+            until("the tokens", lambda: self.balance(self.holder(node)) == 10000)
+        self.a.connect(self.b)
+
+    @staticmethod
+    def holder(node):
+        return node.get("/v1/wallet/address")["address"]
+
+    def word(self, node):
+        return self.holder(node)[2:].rjust(64, "0")
+
+    def balance(self, holder):
+        return self.ask("0x70a08231" + holder[2:].rjust(64, "0"))
+
+    def allowance(self, node):
+        return self.ask("0xdd62ed3e" + self.word(node) + self.anvil.contract[2:].rjust(64, "0"))
+
+    def ask(self, data):
+        return quantity(self.anvil.rpc("eth_call", {"to": self.address, "data": data}, "latest"))
+
+    def sent(self, node):
+        return quantity(self.anvil.rpc("eth_getTransactionCount", self.holder(node), "latest"))
+
+    def open(self, **more):
+        done = self.a.post("/v1/channels", {"peer": self.b.id, "asset": self.address, **more})
+        for node in (self.a, self.b):
+            node.until_phase(done["id"], "open")
+        return done["id"]
+
+
+def tokens_need_no_approval_that_outlives_them():
+    """A deposit takes its consent along, in one transaction; one for both sides is approved before, exactly."""
+    with EvmWorld() as world:
+        token = Token(world)
+        a, b = token.a, token.b
+        first = token.open(deposit="1000", peer_deposit="200")
+        assert (token.sent(a), token.sent(b)) == (1, 1)
+        second = token.open(deposit="30", peer_deposit="5", fund_both=True)
+        assert (token.sent(a), token.sent(b)) == (3, 1)
+        assert (token.allowance(a), token.allowance(b)) == (0, 0)
+        assert token.balance(world.anvil.contract) == 1235
+        pay(a, first, "one", 300)
+        pay(a, second, "two", 10)
+        a.post(f"/v1/channels/{first}/close", LONG)
+        b.post(f"/v1/channels/{second}/close", LONG)
+        for channel in (first, second):
+            for node in (a, b):
+                node.until_phase(channel, "closed")
+        # the payer paid 5 of the deposits for the merchant
+        assert (token.balance(token.holder(a)), token.balance(token.holder(b))) == (9685, 10315)
+        assert token.balance(world.anvil.contract) == 0
+
+
+def closings_in_one_transaction():
+    """Three channels that are left together, of two peers."""
+    with EvmWorld() as world:
+        a = world.evm_node("payer")
+        peers = [world.evm_node(name, "--max-deposit", "1000000") for name in ("one", "two")]
+        channels = []
+        for peer in peers:
+            a.connect(peer)
+        for peer in (peers[0], peers[0], peers[1]):
+            done = a.post("/v1/channels", {"peer": peer.id, "deposit": "1000"})
+            for node in (a, peer):
+                node.until_phase(done["id"], "open")
+            channels.append(done["id"])
+        a.request("POST", "/v1/channels/close", {})
+        for channel in channels:
+            a.until_phase(channel, "closed")
+        closed = [[log["transactionHash"] for log in world.anvil.rpc("eth_getLogs", {
+            "address": world.anvil.contract, "fromBlock": "0x0", "topics": [None, channel]})][-1] for channel in channels]
+        assert len(set(closed)) == 1, closed
+        assert world.holds(0)
+
+
+def deployment():
+    """`l1 deploy` makes a contract that the next start takes; before it no channel can be opened."""
+    with EvmWorld() as world:
+        known = ["--l1", "evm", "--rpc", world.anvil.url, "--confirmations", str(CONFIRMATIONS), "--l1-poll", "100"]
+        node = world.node("deployer", *known)
+        world.anvil.fund(node, 10**18)
+        status = node.get("/v1/l1")
+        assert (status["address"], status["transactions"]) == (node.get("/v1/wallet/address")["address"], [])
+        assert status["balance"] == str(10**18), status
+        try:
+            node.post("/v1/channels", {"peer": "02" + "11" * 32, "deposit": "1"})
+            raise AssertionError("a channel without a contract")
+        except Refused as error:
+            assert error.code == "no_adjudicator", error
+        done = node.post("/v1/l1/deploy", {"wait_ms": WAIT * 1000})
+        assert done["config"] == f"contract = {done['adjudicator']}", done
+        node.stop()
+        with open(os.path.join(node.dir, "config"), "a") as file:
+            file.write(done["config"] + "\n")
+        node.start()
+        assert node.get("/v1/info")["l1"]["adjudicator"] == done["adjudicator"]
+
+
+sys.exit(run("evm_money", (transactions_are_those_of_cast, tokens_need_no_approval_that_outlives_them,
+                           closings_in_one_transaction, deployment)))
