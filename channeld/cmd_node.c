@@ -46,9 +46,13 @@ void cd_cmd_wallet_balance(cd_args *a) {
     chain_failed(a);
     return;
   }
+  cd_token token;
+  bool known = !ch_addr_is_zero(&asset) && l1->ops->token != NULL && l1->ops->token(l1->ctx, &asset, &token) == CH_OK;
   cd_reply_with(a->reply, CD_OK,
-                json_pack("{s:o, s:o, s:o}", "address", cd_json_addr(&a->node->account), "asset", cd_json_addr(&asset),
-                          "balance", cd_json_amount(have)));
+                json_pack("{s:o, s:o, s:o, s:o, s:o}", "address", cd_json_addr(&a->node->account), "asset",
+                          cd_json_addr(&asset), "balance", cd_json_amount(have), "symbol",
+                          known ? json_string(token.symbol) : json_null(), "decimals",
+                          known ? json_integer(token.decimals) : json_null()));
 }
 
 /* Puts a transfer into the sender's rows, under a key of its own. */

@@ -263,6 +263,12 @@ typedef struct cd_receipt {
   char error[200];
 } cd_receipt;
 
+/* What a token says of itself: to be shown to people, never to be computed with or relied on. */
+typedef struct cd_token {
+  char symbol[33]; /* printable */
+  uint8_t decimals;
+} cd_token;
+
 typedef struct cd_l1_ops {
   const char *name; /* "dev", "evm" */
   ch_err (*chain)(void *ctx, ch_chain *out);
@@ -271,6 +277,8 @@ typedef struct cd_l1_ops {
   /* This node's account. */
   ch_err (*address)(void *ctx, ch_addr *out);
   ch_err (*balance)(void *ctx, const ch_addr *who, const ch_addr *asset, ch_amount *out);
+  /* CH_ERR_FORMAT if it says nothing of use. NULL on chains whose tokens say nothing. */
+  ch_err (*token)(void *ctx, const ch_addr *asset, cd_token *out);
   /* Encodes a call of the Adjudicator, or a plain transfer, as the adapter's own bytes (malloc'ed). Never waits. */
   ch_err (*encode_call)(void *ctx, const ch_tx *tx, uint8_t **data, size_t *len);
   ch_err (*encode_transfer)(void *ctx, const ch_addr *to, const ch_addr *asset, ch_amount amount, uint8_t **data,

@@ -219,7 +219,7 @@ static size_t gather(const cd_sender *s, cd_tx_row **rows, size_t n, size_t most
     cd_call other = call_of(rows[i]);
     if (l1->ops->together != NULL && !l1->ops->together(l1->ctx, &first, &other)) continue;
     cd_tx_row *row = rows[i];
-    memmove(rows + together + 1, rows + together, (i - together) * sizeof *rows);
+    memmove(rows + together + 1, rows + together, (i - together) * sizeof(cd_tx_row *));
     rows[together++] = row;
   }
   return together;

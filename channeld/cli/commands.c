@@ -270,8 +270,9 @@ static const cli_view locks_view = {
 
 static const cli_column address_columns[] = {{"", "address", CLI_PLAIN}, STOP};
 static const cli_view address_view = {.layout = CLI_LINE, .columns = address_columns};
-static const cli_column balance_columns[] = {
-    {"address", "address", CLI_PLAIN}, {"asset", "asset", CLI_ASSET}, {"balance", "balance", CLI_PLAIN}, STOP};
+static const cli_column balance_columns[] = {{"address", "address", CLI_PLAIN}, {"asset", "asset", CLI_ASSET},
+                                             {"symbol", "symbol", CLI_PLAIN},   {"digits", "decimals", CLI_PLAIN},
+                                             {"balance", "balance", CLI_PLAIN}, STOP};
 static const cli_view balance_view = {.layout = CLI_FIELDS, .columns = balance_columns};
 static const cli_column sent_columns[] = {{"", "status", CLI_STATE}, {"key", "key", CLI_PLAIN}, STOP};
 static const cli_view sent_view = {.layout = CLI_LINE, .columns = sent_columns};

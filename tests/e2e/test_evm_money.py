@@ -104,6 +104,9 @@ def tokens_need_no_approval_that_outlives_them():
     with EvmWorld() as world:
         token = Token(world)
         a, b = token.a, token.b
+        wallet = a.get(f"/v1/wallet?asset={token.address}")
+        assert (wallet["balance"], wallet["symbol"], wallet["decimals"]) == ("10000", "TEST", 6), wallet
+        assert (a.get("/v1/wallet")["symbol"], a.get("/v1/wallet")["decimals"]) == (None, None)
         first = token.open(deposit="1000", peer_deposit="200")
         assert (token.sent(a), token.sent(b)) == (1, 1)
         second = token.open(deposit="30", peer_deposit="5", fund_both=True)

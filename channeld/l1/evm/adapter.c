@@ -45,6 +45,11 @@ static ch_err l1_balance(void *ctx, const ch_addr *who, const ch_addr *asset, ch
   return ch_addr_is_zero(asset) ? cd_read_coin(l->rpc, who, out) : cd_evm_token_balance(&l->writer, who, asset, out);
 }
 
+static ch_err l1_token(void *ctx, const ch_addr *asset, cd_token *out) {
+  l1 *l = ctx;
+  return cd_evm_token(&l->writer, asset, out);
+}
+
 static ch_err l1_nonce(void *ctx, uint64_t *out) {
   const l1 *l = ctx;
   return cd_read_nonce(l->rpc, &l->writer.account, out);
@@ -137,6 +142,7 @@ static const cd_l1_ops OPS = {
     .now = l1_now,
     .address = l1_address,
     .balance = l1_balance,
+    .token = l1_token,
     .encode_call = l1_encode_call,
     .encode_transfer = l1_encode_transfer,
     .encode_deploy = l1_encode_deploy,

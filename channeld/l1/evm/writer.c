@@ -276,3 +276,23 @@ ch_err cd_evm_token_balance(cd_evm_writer *w, const ch_addr *who, const ch_addr 
   free(call.b);
   return err;
 }
+
+ch_err cd_evm_token(cd_evm_writer *w, const ch_addr *asset, cd_token *out) {
+  _Static_assert(sizeof out->symbol == CD_ERC20_TEXT, "a symbol fits");
+  static const char *const questions[] = {"symbol()", "decimals()"};
+  ch_err err = CH_OK;
+  for (size_t i = 0; err == CH_OK && i < 2; i++) {
+    uint8_t call[CD_ABI_SELECTOR], *answer = NULL;
+    size_t n = 0;
+    cd_abi_selector(call, questions[i]);
+    cd_rpc_status status = cd_evm_view(w, asset, call, sizeof call, &answer, &n);
+    if (status != CD_RPC_OK) {
+      err = status == CD_RPC_REFUSED ? CH_ERR_FORMAT : CH_ERR_STALE;
+    } else if (!(i == 0 ? cd_erc20_read_text(out->symbol, answer, n)
+                        : cd_erc20_read_decimals(&out->decimals, answer, n))) {
+      err = CH_ERR_FORMAT;
+    }
+    free(answer);
+  }
+  return err;
+}

@@ -47,6 +47,9 @@ ch_err cd_evm_dispute_cost(cd_evm_writer *w, ch_amount *out);
 /* The balance of a token. */
 ch_err cd_evm_token_balance(cd_evm_writer *w, const ch_addr *who, const ch_addr *asset, ch_amount *out);
 
+/* What a token says of itself. CH_ERR_FORMAT if that is not well-formed. */
+ch_err cd_evm_token(cd_evm_writer *w, const ch_addr *asset, cd_token *out);
+
 /* The address of the contract that an account's transaction creates. */
 void cd_evm_created(ch_addr *out, const ch_addr *sender, uint64_t nonce);
 
