@@ -203,6 +203,17 @@ def simulate(kind, quick):
     return runs + broken
 
 
+def differential(options):
+    """The C model against the contract on anvil."""
+    def job(name, extra, **how):
+        command = f'{ROOT}/scripts/evm setup && exec node {ROOT}/tests/differential/run.js --model "$0" {extra}'
+        return Job(name, ["sh", "-c", command, f"{GCC.dir}/tests/differential_model"], timeout=3600, **how)
+    if options:
+        return [job("differential", options), job("differential notices a broken model", "--each 3 --break"),
+                Job("vectors", [f"{ROOT}/scripts/vectors", "check"], {"BUILD_DIR": GCC.dir})]
+    return [job("differential", "", tap=False, live=True)]
+
+
 def end_to_end(kind):
     scripts = sorted(glob.glob(f"{ROOT}/tests/e2e/test_*.py") + glob.glob(f"{ROOT}/tests/e2e/test_*.sh"))
     interpreter = {".py": sys.executable, ".sh": "bash"}
@@ -264,6 +275,10 @@ STAGES = {
     "rules": ("include directions, symbols, headers, format, sizes, scripts, install", GCC, rules, True),
     "unit": ("unit tests", GCC, lambda quick: unit(GCC), True),
     "sim": ("the two-party simulator, SIM_SEEDS seeds", GCC, lambda quick: simulate(GCC, quick), True),
+    "agree": ("a short run of `differential`; the published vectors", GCC, lambda quick: differential("--each 8 --ops 300"),
+              True),
+    "differential": ("the C model against the contract on anvil, each function 100 times", GCC,
+                     lambda quick: differential(""), False),
     "e2e": ("real daemons, tests/e2e/test_*", GCC, lambda quick: end_to_end(GCC), True),
     "evm": ("the Adjudicator contract: artifact, forge tests, gas", None, contract, True),
     "san": ("unit tests and simulator with ASan and UBSan", ASAN, lambda quick: unit(ASAN) + simulate(ASAN, quick), True),
