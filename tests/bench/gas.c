@@ -398,6 +398,7 @@ static void claim(void) {
   close_by(NULL, &c, ch_net_of(-1000000000), &relay);
   tell("anvil_setCode", json_pack("[o, o]", addr_json(broken), code));
   ch_tx tx = {.kind = CH_TX_CLAIM};
+  tx.u.claim.payee = c.params.payout[0];
   tx.u.claim.asset = asset;
   tx.u.claim.to = c.params.payout[0];
   send_tx("claim", c.payee[0], &tx, ch_amount_of(0));

@@ -235,9 +235,9 @@ static void put_settle(cd_bytes *to, const ch_tx *tx) {
   cd_abi_put_tail(to, tx->u.settle.locks, tx->u.settle.locks_len);
 }
 
-static void put_claim(cd_bytes *to, const ch_tx *tx, const ch_addr *sender) {
+static void put_claim(cd_bytes *to, const ch_tx *tx) {
   cd_abi_put_selector(to, "claim(address,address,address)");
-  cd_abi_put_addr(to, sender);
+  cd_abi_put_addr(to, &tx->u.claim.payee);
   cd_abi_put_addr(to, &tx->u.claim.asset);
   cd_abi_put_addr(to, &tx->u.claim.to);
 }
@@ -262,7 +262,7 @@ ch_err cd_abi_call(cd_bytes *to, const ch_tx *tx, const ch_addr *sender) {
   case CH_TX_REFUTE_FOR: put_refute_for(to, tx); return CH_OK;
   case CH_TX_SETTLE: put_settle(to, tx); return CH_OK;
   case CH_TX_REVEAL: put_reveal(to, tx); return CH_OK;
-  case CH_TX_CLAIM: put_claim(to, tx, sender); return CH_OK;
+  case CH_TX_CLAIM: put_claim(to, tx); return CH_OK;
   case CH_TX_CLOSE_BATCH:
   case CH_TX_SETTLE_BATCH:
   case CH_TX_REVEAL_BATCH: return CH_ERR_ARGUMENT; /* no call of its own: see cd_abi_close_batch */
