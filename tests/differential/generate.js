@@ -238,7 +238,7 @@ class Generator {
     const sum = asset === NATIVE ? amounts[0] + amounts[1] : 0n;
     const packed = word((epoch << 224n) | (amounts[1] << 112n) | amounts[0]);
     const call = { kind: "fund", id: ch.id, paramsHash: ch.paramsHash, asset, epoch, amount0: amounts[0], amount1: amounts[1] };
-    const args = asset === NATIVE ? [ch.paramsHash, packed] : [ch.paramsHash, asset, packed];
+    const args = asset === NATIVE ? [[ch.paramsHash, packed]] : [ch.paramsHash, asset, packed];
     return this.op(fn, ch, { args, calls: [call], value: sum + (spoilt === "value" ? 1n : 0n) });
   }
 
@@ -376,9 +376,10 @@ class Generator {
       if (!ch) return null;
       const side = spoilt === "stranger" ? Number(this.r.below(2)) : sides(ch)[0];
       const item = this.closeItem(ch, spoilt, 1 - side);
-      const words = [item.words[0], item.words[1] | BigInt(side), BigInt(ch.payout[1 - side]), BigInt(ch.tag)];
+      if (item.net !== BigInt.asIntN(96, item.net)) return null; // an item has fewer bits for it
+      const words = [item.words[0], item.words[1] | BigInt(side), (BigInt(ch.payout[1 - side]) << 96n) | BigInt.asUintN(96, item.net), ch.tag];
       const call = spoilt === "stranger" ? this.withPayout(ch, item.call, side, sender) : item.call;
-      return { ch, call, args: [...words, item.net, this.tuple(item.sigs[0])] };
+      return { ch, call, args: [...words, this.tuple(item.sigs[0])] };
     });
     return op && { ...op, sender, args: [asset, op.args[0]] };
   }
@@ -513,7 +514,7 @@ class Generator {
     const signer = Number(side & 1n) ^ (spoilt === "consent" ? 1 : 0);
     const challengeSig = forOther ? this.sign(ch, signer, "Challenge", full) : EMPTY_SIG;
     const own = this.r.pick([ch.payout, ch.signer])[Number(side & 1n)];
-    const words = ch.words({ validUntil: full.validUntil, side, version, tag: ch.salt });
+    const words = ch.words({ validUntil: forOther ? full.validUntil : 0n, side, version, tag: ch.salt });
     return this.op(fn, ch, {
       sender: spoilt === "stranger" || (forOther && (!want || this.r.chance(80))) ? this.r.pick(this.strangers) : own,
       value: ch.bond + (spoilt === "value" ? 1n : 0n),

@@ -14,6 +14,7 @@
 
 #include "l1/dev/chain.h"
 #include "l1/dev/ledger.h"
+#include "l1/evm/abi.h"
 
 #define LINE_MAX_BYTES (1 << 20)
 #define BATCH_MAX 64
@@ -455,6 +456,21 @@ static json_t *amounts(world *w, char letter, const json_t *list) {
   return out;
 }
 
+/* The same call as the EVM adapter would send it; null for a batch. */
+static json_t *calldata(const json_t *o) {
+  cd_bytes bytes = {0};
+  static cd_dev_body body;
+  const json_t *calls = json_object_get(o, "calls");
+  json_t *out = json_null();
+  if (calls != NULL && json_is_null(json_object_get(o, "batch"))) {
+    ch_addr sender = addr(o, "sender");
+    read_call(&body, json_array_get(calls, 0));
+    if (cd_abi_call(&bytes, &body.u.call, &sender) == CH_OK && !bytes.failed) out = hex(bytes.b, bytes.n);
+  }
+  free(bytes.b);
+  return out;
+}
+
 static json_t *answer(world *w, const json_t *o, const char *error) {
   json_t *out = json_object(), *slots = json_array(), *revealed = json_array();
   size_t i;
@@ -470,6 +486,7 @@ static json_t *answer(world *w, const json_t *o, const char *error) {
     json_array_append_new(revealed, decimal((ch_i128)known.time));
   }
   json_object_set_new(out, "error", error_json(error));
+  json_object_set_new(out, "calldata", calldata(o));
   json_object_set_new(out, "events", events(w));
   json_object_set_new(out, "slots", slots);
   json_object_set_new(out, "revealed", revealed);

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Random operations on the C model and on the real contract: every outcome with its reason, every event, every storage
-// slot, every balance and credit must agree.
+// slot, every balance and credit must agree, and the daemon's adapter must encode each call as ethers does.
 //   run.js --model PROGRAM [--seed S] [--each N] [--ops N] [--break]
 // Goes on until every function has succeeded and has been refused N times each (default 100; items of a batch count one
 // by one), and for at least --ops operations. Prints a line a function, then
@@ -67,6 +67,7 @@ async function play(w) {
     count(op, await w.run(op));
     if (op.after) await op.after();
     if (w.ops % SWEEP === 0) await w.sweep();
+    if (w.ops % (5 * SWEEP) === 0) console.log(`# ${w.ops} operations`);
   }
   await w.sweep();
 }
@@ -82,10 +83,12 @@ function report(w) {
     console.log(`differential: ${fn} ok=${ok} refused=${refused} (${why})`);
   }
   console.log(`differential: seed=${seed} ops=${w.ops} mismatches=${w.mismatches.length}`);
+  w.misencoded.slice(0, 5).forEach((m) => console.log(`# ${m}`));
+  console.log(`${w.misencoded.length ? "not ok" : "ok"} differential: the adapter encodes calls as ethers does (${w.encoded} equal)`);
   w.mismatches.forEach((m) => console.log(`# ${m}`));
   console.log(`${w.mismatches.length ? "not ok" : "ok"} differential: model and contract agree`);
   console.log(`${done(w) ? "ok" : "not ok"} differential: each function succeeded and was refused ${each} times`);
-  return w.mismatches.length === 0 && done(w);
+  return w.mismatches.length === 0 && w.misencoded.length === 0 && done(w);
 }
 
 async function main() {

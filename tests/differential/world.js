@@ -20,6 +20,14 @@ const snake = (name) => name.replace(/([a-z])([A-Z])/g, "$1_$2").toUpperCase();
 const lower = (address) => address.toLowerCase();
 const topic = (address) => "0x" + address.slice(26);
 
+// Words as their ABI type wants them: numbers for integers, hex for bytes32.
+function typed(param, value) {
+  if (param.baseType === "array") return value.map((v) => typed(param.arrayChildren, v));
+  if (param.baseType === "tuple") return param.components.map((c, i) => typed(c, value[i]));
+  if (param.baseType === "bytes32") return hex(BigInt(value), 32);
+  return /^u?int/.test(param.baseType) ? BigInt(value) : value;
+}
+
 // The contract's errors by selector. Some are made by its code alone, so that the ABI does not list them.
 const REASONS = Object.fromEntries(
   [...fs.readFileSync(path.join(__dirname, "../../proto/evm/src/Reverts.sol"), "utf8").matchAll(/^error (\w+)\(\)/gm)]
@@ -67,7 +75,7 @@ class World {
     w.condition = (await w.model.hello).condition;
     // Says that as much is owed as its payload of 32 bytes names; nothing for any other payload.
     await w.chain.rpc("anvil_setCode", [w.condition, "0x604435602014606435025f5260205ff3"]);
-    Object.assign(w, { mismatches: [], ops: 0, slots: new Map(), accounts: new Set(), hashes: new Set(), credited: new Map() });
+    Object.assign(w, { mismatches: [], misencoded: [], ops: 0, encoded: 0, slots: new Map(), accounts: new Set(), hashes: new Set(), credited: new Map() });
     return w;
   }
 
@@ -140,7 +148,8 @@ class World {
   // op: { fn, args, sender, value, calls, batch, touch (ids), payees, modelSender, tokenRefuses }. Returns the model's reply.
   async run(op) {
     this.ops++;
-    const receipt = await this.transact(op.sender, this.adjudicator, this.abi.encodeFunctionData(op.fn, op.args), op.value);
+    const data = this.abi.encodeFunctionData(op.fn, this.abi.getFunction(op.fn).inputs.map((p, i) => typed(p, op.args[i])));
+    const receipt = await this.transact(op.sender, this.adjudicator, data, op.value);
     const accounts = [...new Set([op.sender, op.modelSender || op.sender, this.adjudicator, ...op.payees].map(lower))];
     accounts.forEach((a) => this.accounts.add(a));
     const look = accounts.flatMap((a) => [[a, NATIVE], [a, this.token]]);
@@ -152,6 +161,7 @@ class World {
     const actual = op.tokenRefuses ? refused && "by the token" : refused;
     if (op.tokenRefuses && !refused) this.mismatch(op, "outcome", "refused by the token", "accepted");
     if (expected !== actual) this.mismatch(op, "outcome", expected, actual);
+    this.compareCalldata(op, data, reply.calldata);
     this.compareEvents(op, op.tokenRefuses ? [] : reply.events, receipt);
     await this.compareSlots(op, op.touch, reply.slots);
     await this.compareMoney(op, look, reply);
@@ -167,6 +177,14 @@ class World {
     const data = trace.output || "0x";
     if (data === "0x") return "WRONG_VALUE"; // value for a function that takes none
     return REASONS[data] || `BY_TOKEN`;
+  }
+
+  // What the adapter makes of the same call; it may choose another function for it.
+  compareCalldata(op, contract, adapter) {
+    if (!adapter) return;
+    const chosen = this.abi.getFunction(adapter.slice(0, 10));
+    if (!chosen || (chosen.name === op.fn && adapter !== contract)) this.misencoded.push(`op ${this.ops} ${op.fn}: ${adapter} ${contract}`);
+    else if (chosen.name === op.fn) this.encoded++;
   }
 
   // --- Events ---
@@ -207,7 +225,7 @@ class World {
     const epoch = w === undefined ? 0n : bits(w, 224, 16);
     const flag = w === undefined ? 0n : bits(w, 240, 1);
     switch (name) {
-      case "Deposited":
+      case "Deposited": return [name, id, epoch, bits(w, 223, 1), bits(w, 0, 112)];
       case "Withdrawn": return [name, id, epoch, flag, bits(w, 0, 112)];
       case "Funded": return [name, id, epoch, bits(w, 0, 112), bits(w, 112, 112)];
       case "Closed":
