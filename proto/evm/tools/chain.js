@@ -35,7 +35,9 @@ class Chain {
       child.stdout.on("data", (data) => {
         text += data;
         const found = /Listening on ([0-9.:]+)/.exec(text);
-        if (found) resolve("http://" + found[1]);
+        if (!found) return;
+        child.stdout.removeAllListeners("data").resume(); // it logs every call
+        resolve("http://" + found[1]);
       });
       child.on("exit", () => reject(new Error("anvil ended: " + text)));
       child.on("error", reject);
