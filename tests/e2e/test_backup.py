@@ -158,9 +158,12 @@ def leaves_by_its_own_word():
         os.rename(a.dir, os.path.join(world.folder, "lost"))
         done = channeld("init", "--dir", a.dir, "--words", "--no-passphrase", "--backup", copy, text=LEGAL)
         assert done.returncode == 0, done.stderr
+        b.stop()
         a.start()
         until("the chain to be seen", lambda: a.show(channel)["contributions"]["mine"] == "100000")
         a.post(f"/v1/channels/{channel}/challenge", {"risk_bond": True})
+        a.until_phase(channel, "disputed")
+        b.start()
         until("the refutation", lambda: "refuted" in str(b.get(f"/v1/channels/{channel}/history")))
         b.post("/v1/dev/warp", {"seconds": 100000})
         for node in (a, b):
