@@ -2,8 +2,10 @@
 with --l1 evm on anvil, once with a token and once with the coin.
 
 Every step is a command that a person could type (they are shown), but for the thousand single payments, which go to the
-payer's HTTP API over one connection. All amounts are checked to the last unit at the end.
+payer's HTTP API over one connection. All amounts are checked to the last unit at the end. With --locks, instead: payments
+on condition, one claimed, one given back, one settled on chain against a payer that is gone.
 """
+import hashlib
 import http.client
 import json
 import os
@@ -20,6 +22,7 @@ import demo_chain
 BUILD = os.path.abspath(sys.argv[1])
 PERIOD, BOND = 600, 5000
 TOP_UP, WITHDRAWN = 100000, 20000
+HELD_FOR = 86400  # seconds that a merchant has to claim a payment
 WAIT = 60  # seconds until something that should happen counts as failed
 TTY = sys.stdout.isatty()
 
@@ -206,6 +209,64 @@ def cheated_channel(payer, merchant, folder):
     return 50 * 1000
 
 
+def held(payer, merchant, channel, name, amount):
+    """A payment that only the merchant can claim: it alone knows the secret. Returns secret and hash."""
+    secret = os.urandom(32)
+    digest = hashlib.sha256(secret).hexdigest()
+    done = payer.cli("lock", "add", channel, str(amount), "0x" + digest, "--expires", str(HELD_FOR), "--id", name)
+    if done["status"] != "locked":
+        raise Failed(f"{name} is {done['status']}")
+    wait_for(f"the merchant to see {name}",
+             lambda: any(p["payment"] == name for p in merchant.show(channel)["locks"]))
+    return "0x" + secret.hex(), "0x" + digest
+
+
+def is_now(node, name, status):
+    def look():
+        rows = node.cli("payment", "list", "--newest", show=False)["payments"]
+        return any(p["id"] == name and p["status"] == status for p in rows)
+    wait_for(f"{node.name}'s payment {name} to be {status}", look)
+    say(f"  {node.name}: {name} is {status}")
+
+
+def conditional_payments(payer, merchant):
+    say("\n1. Three orders are paid on condition: the money is the merchant's when it shows a secret")
+    channel = open_channel(payer, merchant, 1000000, 0)
+    secrets = [held(payer, merchant, channel, f"order-{i}", amount) for i, amount in enumerate((30000, 40000, 50000), 1)]
+    merchant.cli("lock", "list")
+    balance = payer.show(channel)["balance"]
+    say(f"  payer's balance: {balance['mine']}, of it locked {balance['locked']['mine']}, spendable {balance['spendable']}")
+    if (balance["mine"], balance["locked"]["mine"], balance["spendable"]) != ("1000000", "120000", "880000"):
+        raise Failed(f"the balance is {balance}")
+    say("\n2. The merchant delivers order 1, and claims it; it cannot deliver order 2, and gives it back")
+    merchant.cli("lock", "fulfil", secrets[0][0])
+    merchant.cli("lock", "cancel", secrets[1][1])
+    for node in (payer, merchant):
+        is_now(node, "order-1", "settled")
+        is_now(node, "order-2", "failed")
+    say("\n3. Order 3: the payer falls silent. The merchant leaves, and the secret goes to the chain")
+    payer.stop()
+    merchant.cli("lock", "fulfil", secrets[2][0], "--wait", "0")
+    merchant.cli("channel", "challenge", channel)
+    wait_for("the secret on chain", lambda: merchant.show(channel)["locks"][0]["revealed"])
+    say("  the chain shows the secret; now the challenge window passes")
+    wait_for("the challenge", lambda: merchant.show(channel)["waits_for"]["code"] == "window")
+    payer.chain.forward(merchant, PERIOD + 1)
+    until_phase([merchant], channel, "closed")
+    payer.start()
+    until_phase([payer], channel, "closed")
+    for node in (payer, merchant):
+        is_now(node, "order-3", "settled")
+    return 30000 + 50000
+
+
+def demo_locks(folder, nodes, chain):
+    payer, merchant = start_two(folder, nodes, chain)
+    moved = conditional_payments(payer, merchant)
+    if not table([("payer", 2000000 - moved, payer.balance()), ("merchant", 2000000 + moved, merchant.balance())]):
+        raise Failed("the balances are not what they should be")
+
+
 def table(rows):
     say(f"\n{'on-chain balance of':<22}{'expected':>14}{'actual':>14}")
     for name, expected, actual in rows:
@@ -213,12 +274,17 @@ def table(rows):
     return all(expected == actual for _, expected, actual in rows)
 
 
-def demo(folder, nodes, chain):
+def start_two(folder, nodes, chain):
     say(f"demo: two daemons and {chain.name}; in {folder}")
     payer, merchant = Node("payer", folder, chain), Node("merchant", folder, chain)
     nodes += [payer, merchant]
     chain.begin(nodes, 2000000)
     payer.cli("peer", "connect", f"{merchant.info['node_id']}@{merchant.info['listen']}")
+    return payer, merchant
+
+
+def demo(folder, nodes, chain):
+    payer, merchant = start_two(folder, nodes, chain)
     moved, rows = honest_channel(payer, merchant)
     rows += [("payer, after 1", 2000000 - moved, payer.balance()),
              ("merchant, after 1", 2000000 + moved, merchant.balance())]
@@ -236,7 +302,7 @@ def run(kind):
     folder, nodes, chain = tempfile.mkdtemp(prefix="channel-demo-"), [], None
     try:
         chain = demo_chain.Embedded(folder) if kind == "dev" else demo_chain.Evm(folder, token=kind == "token")
-        demo(folder, nodes, chain)
+        (demo_locks if "--locks" in sys.argv else demo)(folder, nodes, chain)
         for node in nodes:
             node.stop()
         return True

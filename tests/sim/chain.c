@@ -22,6 +22,8 @@ static void pay_out(world *w, block *b, const ch_adj_transfer *t) {
 bool chain_apply(world *w, block *b, const ch_addr *sender, ch_amount value, const ch_tx *tx) {
   ch_adj_call call = ch_adj_call_of(&w->chain, sender, value, b->time);
   call.target = &b->other;
+  call.ctx = w;
+  call.revealed = chain_revealed;
   ch_adj_result r;
   memset(&r, 0, sizeof r);
   ch_adj_revert why = ch_adj_apply(&r, &b->state.slots, &call, tx);
@@ -34,6 +36,10 @@ bool chain_apply(world *w, block *b, const ch_addr *sender, ch_amount value, con
   if (tx->kind == CH_TX_MOVE) {
     w->moves++;
     b->other = r.target;
+  }
+  if (tx->kind == CH_TX_REVEAL) {
+    chain_note_reveal(w, &r.event, (int)(b - w->blocks));
+    return true;
   }
   for (int i = 0; i < 2; i++)
     if (ch_addr_eq(sender, &w->node[i].address) && ch_amount_sub(&b->purse[i], b->purse[i], value))
@@ -76,6 +82,7 @@ void chain_mine(world *w) {
 void chain_reorganise(world *w, int depth) {
   if (depth >= w->n_blocks) return;
   w->n_blocks -= depth;
+  chain_forget_reveals(w);
   w->reorgs++;
   note(w, "reorganisation of %d blocks", depth);
   for (int s = 0; s < 2; s++) {

@@ -18,9 +18,11 @@ static void check_reports(world *w, int payer) {
   const disk *a = &w->node[payer].disk, *b = &w->node[1 - payer].disk;
   for (size_t i = 0; i < a->n_out; i++) {
     const pay_row *r = &a->out[i], *got = row_of(b->in, b->n_in, r->id);
-    if (r->status == CH_PAYMENT_SETTLED && !got && !w->node[1 - payer].lost)
+    bool has = got && got->status == CH_PAYMENT_SETTLED;
+    bool conditional = r->op.kind == CH_OP_LOCK_ADD; /* there either side may be the one that signs first */
+    if (r->status == CH_PAYMENT_SETTLED && !(conditional ? got != NULL : has) && !w->node[1 - payer].lost)
       fail(w, "payment %s is reported settled, but was not received", r->id);
-    if (r->status == CH_PAYMENT_FAILED && got) fail(w, "payment %s is reported failed, but was received", r->id);
+    if (r->status == CH_PAYMENT_FAILED && has) fail(w, "payment %s is reported failed, but was received", r->id);
   }
   for (size_t i = 0; i < b->n_in && !w->node[payer].lost; i++)
     if (!row_of(a->out, a->n_out, b->in[i].id)) fail(w, "payment %s was received, but never made", b->in[i].id);
@@ -37,7 +39,13 @@ static void check_covered(world *w) {
     if (!w->node[s].channel || node_frozen(w, &w->node[s])) continue;
     ch_channel_latest(w->node[s].channel, &st, &o, sig);
     if (st.epoch != b->epoch) continue;
-    if (b->contribution[0].v - o.net.v < 0 || b->contribution[1].v + o.net.v < 0)
+    ch_info info;
+    ch_env env;
+    node_env(w, &w->node[s], &env);
+    ch_channel_info(w->node[s].channel, &env, &info);
+    ch_i128 locked[2] = {(ch_i128)info.locked_peer.v, (ch_i128)info.locked_peer.v};
+    locked[s] = (ch_i128)info.locked_mine.v;
+    if (b->contribution[0].v - o.net.v < locked[0] || b->contribution[1].v + o.net.v < locked[1])
       fail(w, "node %d's state %llu is not covered on chain", s, (unsigned long long)st.version);
   }
 }
@@ -55,7 +63,7 @@ static ch_i128 net_of_rows(const world *w, int side, uint16_t epoch) {
   for (size_t i = 0; i < d->n_out; i++)
     if (d->out[i].status == CH_PAYMENT_SETTLED && d->out[i].epoch == epoch) sum += (ch_i128)d->out[i].amount.v;
   for (size_t i = 0; i < d->n_in; i++)
-    if (d->in[i].epoch == epoch) sum -= (ch_i128)d->in[i].amount.v;
+    if (d->in[i].status == CH_PAYMENT_SETTLED && d->in[i].epoch == epoch) sum -= (ch_i128)d->in[i].amount.v;
   return side == 0 ? sum : -sum;
 }
 
@@ -91,7 +99,10 @@ void check_ending(world *w, int honest, ch_net at_least) {
     if (!w->node[s].lost && net_of_rows(w, s, e->epoch) != e->net.v)
       fail(w, "node %d: its books differ from what the chain executed", s);
     for (size_t i = 0; i < w->node[s].disk.n_out; i++)
-      if (w->node[s].disk.out[i].status == CH_PAYMENT_PENDING) fail(w, "a payment is still pending after the ending");
+      if (w->node[s].disk.out[i].status == CH_PAYMENT_PENDING || w->node[s].disk.out[i].status == CH_PAYMENT_LOCKED)
+        fail(w, "a payment is still pending after the ending");
+    for (size_t i = 0; i < w->node[s].disk.n_in; i++)
+      if (w->node[s].disk.in[i].status == CH_PAYMENT_LOCKED) fail(w, "a payment is still locked after the ending");
   }
   const block *open = b;
   for (int i = w->n_blocks - 1; i > 0 && open->state.slots.epoch > e->epoch; i--)

@@ -144,6 +144,7 @@ void node_env(const world *w, const node *n, ch_env *env) {
                   .final_number = (uint64_t) final,
                   .final_time = w->blocks[final].time,
                   .freshness = FRESHNESS,
+                  .margin = MARGIN,
                   .instance = n->instance};
 }
 
@@ -155,35 +156,61 @@ static pay_row *find(pay_row *rows, size_t n, const ch_op *op) {
   return NULL;
 }
 
+/* The payee that claimed it in time has it; the payer that pays has the preimage. */
+static void check_lock(world *w, const pay_row *row, const ch_effect *e) {
+  bool settled = e->u.payment.status == CH_PAYMENT_SETTLED;
+  if (settled) w->claimed++;
+  if (settled && !e->u.payment.incoming && !e->u.payment.has_preimage)
+    fail(w, "payment %s is settled without its preimage", row->id);
+  if (row->expected && e->u.payment.status == CH_PAYMENT_FAILED)
+    fail(w, "payment %s was claimed in time and lost: %s", row->id, ch_err_name(e->u.payment.reason));
+}
+
+void node_expects(node *n, const ch_op *op) {
+  pay_row *row = find(n->disk.in, n->disk.n_in, op);
+  if (row) row->expected = true;
+}
+
 static void write_payment(world *w, node *n, const ch_effect *e) {
   bool in = e->u.payment.incoming;
   pay_row *rows = in ? n->disk.in : n->disk.out;
   size_t *count = in ? &n->disk.n_in : &n->disk.n_out;
   pay_row *row = find(rows, *count, &e->u.payment.op);
-  if (row && in) return fail(w, "payment %s was received twice", row->id);
-  if (row && row->status != CH_PAYMENT_PENDING && row->status != e->u.payment.status)
+  bool locked = row && row->status == CH_PAYMENT_LOCKED;
+  if (row && in && !locked) return fail(w, "payment %s was received twice", row->id);
+  if (row && !locked && row->status != CH_PAYMENT_PENDING && row->status != e->u.payment.status)
     return fail(w, "payment %s was final and changed", row->id);
+  if (row && e->u.payment.op.kind == CH_OP_LOCK_ADD) check_lock(w, row, e);
   if (!row) {
     if (*count == MAX_PAYMENTS) return fail(w, "too many payments for the simulator");
     row = &rows[(*count)++];
     memset(row, 0, sizeof *row);
     memcpy(row->id, e->u.payment.op.id, e->u.payment.op.id_len);
     row->amount = e->u.payment.op.amount;
+    row->op = e->u.payment.op;
   }
   row->status = e->u.payment.status;
   row->version = e->u.payment.version;
   row->epoch = e->u.payment.epoch;
 }
 
+static void set_job(world *w, job *j, const ch_effect *e) {
+  *j = (job){.key = e->u.tx.key, .tx = e->u.tx.tx, .value = e->u.tx.value, .mined = -1};
+  if (j->tx.kind != CH_TX_SETTLE) return;
+  if (j->tx.u.settle.locks_len > sizeof j->locks) return fail(w, "too many locks for the simulator");
+  if (j->tx.u.settle.locks_len) memcpy(j->locks, e->u.tx.tx.u.settle.locks, j->tx.u.settle.locks_len);
+  j->tx.u.settle.locks = j->locks;
+}
+
 static void write_job(world *w, node *n, const ch_effect *e) {
   for (size_t i = 0; i < n->disk.n_jobs; i++) {
     job *j = &n->disk.jobs[i];
     if (!ch_hash_eq(&j->key, &e->u.tx.key)) continue;
-    if (j->failed) *j = (job){e->u.tx.key, e->u.tx.tx, e->u.tx.value, -1, false};
+    if (j->failed) set_job(w, j, e);
     return;
   }
   if (n->disk.n_jobs == MAX_JOBS) return fail(w, "too many jobs for the simulator");
-  n->disk.jobs[n->disk.n_jobs++] = (job){e->u.tx.key, e->u.tx.tx, e->u.tx.value, -1, false};
+  set_job(w, &n->disk.jobs[n->disk.n_jobs++], e);
 }
 
 /* Remembers a co-signed state, as a cheat would. */
@@ -319,17 +346,21 @@ void node_deliver(world *w, node *n) {
   link_cut(w);
 }
 
+/* Views and reveals come before the head that they belong to, as the daemon has them. */
 void node_look_at_chain(world *w, node *n) {
   if (!n->alive) return;
-  if (!n->stalled) n->seen = w->n_blocks - 1;
-  int final = n->seen > FINAL_DEPTH ? n->seen - FINAL_DEPTH : 0;
-  ch_chain_view view = {w->blocks[n->seen].state, w->blocks[final].state};
+  int head = n->stalled ? n->seen : w->n_blocks - 1;
+  int final = head > FINAL_DEPTH ? head - FINAL_DEPTH : 0;
+  node_look_at_hashes(w, n, head, final);
+  if (!n->alive) return;
+  ch_chain_view view = {w->blocks[head].state, w->blocks[final].state};
   ch_event ev = {.kind = CH_EV_CHAIN, .u.view = &view};
   if (memcmp(&view, &n->view, sizeof view) != 0) {
     n->view = view;
     ch_err err = node_step(w, n, &ev);
     if (err && err != CH_ERR_NOT_CONNECTED) return fail(w, "a view was refused: %s", ch_err_name(err));
   }
+  n->seen = head;
   ev = (ch_event){.kind = CH_EV_TICK};
   ch_err err = node_step(w, n, &ev);
   if (err && err != CH_ERR_NOT_CONNECTED) fail(w, "a tick was refused: %s", ch_err_name(err));
@@ -349,8 +380,7 @@ static size_t pending_ops(const node *n, ch_op *ops) {
   for (size_t i = 0; i < n->disk.n_out; i++) {
     const pay_row *r = &n->disk.out[i];
     if (r->status != CH_PAYMENT_PENDING) continue;
-    ops[k] = (ch_op){.kind = CH_OP_PAY, .amount = r->amount, .id_len = (uint8_t)strlen(r->id)};
-    memcpy(ops[k++].id, r->id, strlen(r->id));
+    ops[k++] = r->op;
   }
   return k;
 }
@@ -443,14 +473,16 @@ bool node_open(world *w) {
   ch_effects fa = {0}, fb = {0};
   ch_env env;
   ch_hash nonce;
-  o.terms = (ch_terms){.chain = w->chain,
-                       .peer = b->node_id,
-                       .payout = a->address,
-                       .challenge_period = PERIOD,
-                       .bond = ch_amount_of(BOND),
-                       .deposit_mine = ch_amount_of(1000 + rng_below(&w->rng, 5000)),
-                       .deposit_peer = ch_amount_of(rng_chance(&w->rng, 50) ? rng_below(&w->rng, 3000) : 0),
-                       .opener_funds = rng_chance(&w->rng, 30)};
+  o.terms = (ch_terms){
+      .chain = w->chain,
+      .peer = b->node_id,
+      .payout = a->address,
+      .challenge_period = PERIOD,
+      .bond = ch_amount_of(BOND),
+      .deposit_mine = ch_amount_of(1000 + rng_below(&w->rng, 5000)),
+      .deposit_peer = ch_amount_of(rng_chance(&w->rng, 50) ? rng_below(&w->rng, 3000) : 0),
+      .opener_funds = rng_chance(&w->rng, 30),
+      .locks = {.count = MAX_LOCKS, .payload = MAX_LOCKS * 32, .longest = LONGEST, .dust = {5}, .in_flight = {600}}};
   rng_hash(&w->rng, &o.nonce);
   rng_hash(&w->rng, &nonce);
   ch_signer sa = node_signer(w, a), sb = node_signer(w, b);

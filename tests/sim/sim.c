@@ -92,7 +92,7 @@ static void act_deposit(world *w, node *n) {
 
 /* Hours pass, so that what was signed and not used expires. */
 static void act_wait(world *w) {
-  w->now += rng_below(&w->rng, 5000);
+  w->now += rng_below(&w->rng, node_claims_pending(w) ? 300 : 5000); /* as long as the margins allow for */
   chain_mine(w);
   for (int s = 0; s < 2; s++)
     node_look_at_chain(w, &w->node[s]);
@@ -106,7 +106,7 @@ static void act_fault(world *w, node *n) {
     break;
   case 2: n->stalled = !n->stalled; break;
   case 4:
-    if (!w->ending && rng_chance(&w->rng, 10)) node_restore(w, n);
+    if (!w->ending && !w->with_locks && rng_chance(&w->rng, 10)) node_restore(w, n);
     break;
   case 3: chain_reorganise(w, 1 + (int)rng_below(&w->rng, FINAL_DEPTH)); break;
   default: break;
@@ -118,8 +118,10 @@ static void act_fault(world *w, node *n) {
 static void act(world *w) {
   node *n = &w->node[rng_below(&w->rng, 2)];
   unsigned what = rng_below(&w->rng, 100);
-  if (what < 16)
+  if (what < 11)
     act_pay(w, n);
+  else if (what < 16)
+    !w->with_locks ? act_pay(w, n) : rng_chance(&w->rng, 40) ? act_lock(w, n) : act_resolve(w, n);
   else if (what < 18)
     rng_chance(&w->rng, 50) ? act_withdraw(w, n) : rng_chance(&w->rng, 70) ? act_deposit(w, n) : act_wait(w);
   else if (what < 78)
@@ -168,7 +170,8 @@ static void run_out(world *w) {
   for (int i = 0; i < 12 && !w->failure; i++) {
     heal(w, 4);
     if (phase(w, 0) == CH_PHASE_CLOSED && phase(w, 1) == CH_PHASE_CLOSED) return;
-    if (chain_head(w)->state.slots.disputed) w->now = chain_head(w)->state.slots.deadline + 2 * 3600;
+    if (chain_head(w)->state.slots.disputed) w->now = chain_head(w)->state.slots.deadline + LONGEST;
+    if (phase(w, 0) == CH_PHASE_SHUTDOWN || phase(w, 1) == CH_PHASE_SHUTDOWN) w->now += LONGEST; /* locks expire */
   }
   fail(w, "the channel did not end: phases %s and %s", ch_phase_name(phase(w, 0)), ch_phase_name(phase(w, 1)));
 }
@@ -218,7 +221,12 @@ static void end_with_cheat(world *w) {
   ch_state st;
   ch_outcome latest;
   ch_sig sig[2];
+  ch_info info;
+  ch_env env;
   ch_channel_latest(w->node[honest].channel, &st, &latest, sig);
+  node_env(w, &w->node[honest], &env);
+  ch_channel_info(w->node[honest].channel, &env, &info);
+  latest.net.v += honest == 0 ? (ch_i128)info.locked_mine.v : -(ch_i128)info.locked_mine.v; /* may be claimed */
   if (!cheat(w, side)) return end_honestly(w);
   if (rng_chance(&w->rng, 50)) node_crash(w, &w->node[honest]); /* away when it happens, back within the window */
   w->ending = true;
@@ -316,6 +324,7 @@ static void run(world *w) {
   chain_genesis(w);
   if (!node_open(w)) return fail(w, "the channel could not be opened");
   w->optimistic = rng_chance(&w->rng, 50);
+  w->with_locks = rng_chance(&w->rng, 60);
   heal(w, w->optimistic ? 1 + (int)rng_below(&w->rng, 4) : 6);
   w->node[0].stalled = w->optimistic && rng_chance(&w->rng, 40);
   w->node[1].stalled = w->optimistic && rng_chance(&w->rng, 40);
@@ -332,7 +341,8 @@ static void run(world *w) {
 }
 
 typedef struct totals {
-  unsigned long steps, crashes, cuts, reorgs, refusals, payments, withdrawals, moves, reopened, restored, resumed;
+  unsigned long steps, crashes, cuts, reorgs, refusals, payments, withdrawals, moves, reopened, restored, resumed,
+      locks, claimed;
 } totals;
 
 static bool run_seed(uint64_t seed, bool trace, broken b, totals *t) {
@@ -353,6 +363,8 @@ static bool run_seed(uint64_t seed, bool trace, broken b, totals *t) {
   t->reopened += w->reopened;
   t->restored += w->restored;
   t->resumed += w->resumed;
+  t->locks += w->locks;
+  t->claimed += w->claimed;
   t->payments += w->node[0].disk.n_out + w->node[1].disk.n_out;
   bool ok = !w->failure;
   if (!ok) printf("# seed %llu: %s\n", (unsigned long long)seed, w->why);
@@ -394,9 +406,11 @@ int main(int argc, char **argv) {
   for (uint64_t s = from; s < from + seeds && failed < 5; s++)
     if (!run_seed(s, trace, b, &t)) failed++;
   printf("# seeds %llu..%llu: %lu steps, %lu payments, %lu crashes, %lu cuts, %lu reorganisations, %lu refusals, %lu "
-         "withdrawals, %lu moves, %lu opened again, %lu restored copies, %lu resumes\n",
+         "withdrawals, %lu moves, %lu opened again, %lu restored copies, %lu resumes, %lu conditional payments, %lu "
+         "ends of "
+         "claimed ones\n",
          (unsigned long long)from, (unsigned long long)(from + seeds - 1), t.steps, t.payments, t.crashes, t.cuts,
-         t.reorgs, t.refusals, t.withdrawals, t.moves, t.reopened, t.restored, t.resumed);
+         t.reorgs, t.refusals, t.withdrawals, t.moves, t.reopened, t.restored, t.resumed, t.locks, t.claimed);
   bool good = (failed != 0) == (b != BROKEN_NOTHING);
   printf("%s 1 - sim: %llu seeds from %llu%s%s\n1..1\n", good ? "ok" : "not ok", (unsigned long long)seeds,
          (unsigned long long)from, b ? ", a broken rule is noticed: " : "", b ? broken_names[b] : "");

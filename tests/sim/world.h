@@ -18,6 +18,10 @@
 #define FINAL_DEPTH 2 /* confirmations that count; reorganisations are never deeper */
 #define BLOCK_SECONDS 12
 #define FRESHNESS 600
+#define MARGIN 1200 /* until a transaction is mined and final: FINAL_DEPTH blocks, some of them full */
+#define LONGEST 8000
+#define MAX_LOCKS 8 /* pending at a time */
+#define MAX_REVEALS 512
 #define PERIOD 86400
 #define BOND 50
 
@@ -44,7 +48,8 @@ typedef struct job {
   ch_hash key;
   ch_tx tx;
   ch_amount value;
-  int mined; /* block index, -1: not yet */
+  uint8_t locks[MAX_LOCKS * (CH_LOCK_HEAD + CH_LOCK_HASH_LEN)]; /* a settlement's */
+  int mined;                                                    /* block index, -1: not yet */
   bool failed;
 } job;
 
@@ -55,6 +60,8 @@ typedef struct pay_row {
   ch_payment_status status;
   uint16_t epoch;
   uint64_t version;
+  ch_op op;      /* of a conditional one */
+  bool expected; /* claimed in time: it must not be lost */
 } pay_row;
 
 /* What is on the node's disk: changed only by a whole transaction. */
@@ -117,6 +124,11 @@ typedef enum broken {
   BROKEN_BACKUP,  /* after a crash an older copy of the data is used, and nobody is told */
 } broken;
 
+typedef struct revealed {
+  ch_hash hash, preimage;
+  int block;
+} revealed;
+
 typedef struct world {
   uint64_t seed;
   rng rng;
@@ -134,9 +146,13 @@ typedef struct world {
   size_t n_signatures;
   old_state states[MAX_STATES];
   size_t n_states;
+  revealed reveals[MAX_REVEALS];
+  size_t n_reveals;
+  bool with_locks; /* and then no copies are restored: a lock cannot be read from its hash */
   bool optimistic; /* FUNDS hints overstate what the peer sees */
   bool faults;     /* crashes, cuts and lost writes may happen */
   bool ending;     /* no new payments */
+  unsigned locks, claimed;
   unsigned steps, crashes, cuts, reorgs, refusals, withdrawals, moves, reopened, restored, resumed;
   const char *failure; /* the first broken promise */
   char why[200];
@@ -169,6 +185,16 @@ bool node_frozen(const world *w, const node *n);
 bool node_open(world *w);
 void link_cut(world *w);
 void link_connect(world *w);
+
+/* locks.c */
+void act_lock(world *w, node *n);
+void act_resolve(world *w, node *n);
+bool node_claims_pending(const world *w);
+void node_look_at_hashes(world *w, node *n, int head, int final);
+void chain_note_reveal(world *w, const ch_adj_event *e, int at);
+void chain_forget_reveals(world *w); /* of blocks that are no more */
+uint64_t chain_revealed(void *ctx, const ch_hash *hash);
+void node_expects(node *n, const ch_op *op); /* node.c: it claimed this in time */
 
 /* check.c */
 void check_always(world *w);

@@ -221,6 +221,43 @@ static ch_channel *read_hex(const char *hex, const ch_op *queue, size_t n) {
   return c;
 }
 
+/* --- Format 4: of side 1, with a conditional payment "a" of 100 that it is about to claim, its own "b" of 30, and a
+ * hash that was used --------------------------------------------------------------------------------------------- */
+
+static const char holding[] =
+    "080410b90a1a14adadadadadadadadadadadadadadadadadadadad2214ceda01e9c10f672242677d2f2e043757bedb76c42a141b9c78fbac"
+    "f4f7a822c02d4d4f2d8acff82ac89f3214174412f95c56dcde8662cd5d449db13ac1707d4b3a1454b45cbb4777d127e53b3958278ff5f585"
+    "ab2219421400000000000000000000000000000000000000004880a3055210000000000000000000000000000000325a204b670613b93f9b"
+    "857d4035eed180e209a1b9c1a59e396fa20501eff43264132662201010101010101010101010101010101010101010101010101010101010"
+    "1010106a20111111111111111111111111111111111111111111111111111111111111111172209238be1b896153b70c6676769f691bb53f"
+    "f0fd29e23bfeb9feea0e7c7be6cb3a7a206413f312060f521be437aec912ee46d2e81cd499fbebf928a4ee2be46d359d8182012103ec9007"
+    "8a6be1374f3d72f76123d881f390fa37837e03f2e4b4240e093365d18f880101920110000000000000000000000000000003e89a01100000"
+    "00000000000000000000000001f4a00180e2cfaa06aa0140444e692993468b08db6793d8731a09cf74e80b67f168b8e592e6462e7ac5a7fb"
+    "7fea979035ce8a20774e1b78a8a0864bc8efa3212abe12531081730d856f5c84b20140969fc8d8cd4a2260198471f5e59a3da81360365f92"
+    "de6762ed7a50fe8fa4c47caf9092803a187ffd33ea21cce40a303f6b10434643a740abb6f9f6cafaaba2dab80107d2019801080512100000"
+    "00000000000000000000000000001a403506a5b25c15adf9a5cbd231b4822f155e95d8893c8459341b4f7d2b1cfd17c669bad6c740b5613f"
+    "a968e0936b914370e8aed3dec4761815b1c64f026857202822407cb55b2f4358a521e2b6b56d8fad84076c26c8dd6162be885a438281c767"
+    "066fd3ffe16ba159bde987c4d1fcce5ec766b0aad7995197d1c1a109a388a807a77cd80104e20158080110071a1000000000000000000000"
+    "00000000006422409b8d8340f9609b8d69953eb2e14ec6b4f66f60b70b1d26570e5d723d81e60b6c2bb3fc182f35325343a0e444dd639381"
+    "b80cc981671af277c7a6422828f37d20f2011000000000000000000000000000000000f8010782022061d9dfe8bcd68e4b9b4f20c141af93"
+    "75781607a16eff0c428b71b65b19b30636880205920220f0dbafca09d92aad8df2e1e1aaea1d15834f4cef14f61a2135cf0200d50a35da9a"
+    "02403506a5b25c15adf9a5cbd231b4822f155e95d8893c8459341b4f7d2b1cfd17c669bad6c740b5613fa968e0936b914370e8aed3dec476"
+    "1815b1c64f0268572028a20296011a1000000000000000000000000000000000324000000000000000000000000000000000000000000000"
+    "0000000000000000000000000000000000000000000000000000000000000000000000000000000000003a40000000000000000000000000"
+    "00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000ba024000"
+    "0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+    "00000000000000c202480a460a10000000000000000000000000000003e81210000000000000000000000000000001f45220000000000000"
+    "0000000000000000000000000000000000000000000000000000ca02480a460a10000000000000000000000000000003e812100000000000"
+    "00000000000000000001f452200000000000000000000000000000000000000000000000000000000000000000d202202020202020202020"
+    "202020202020202020202020202020202020202020202020da025a08061a1000000000000000000000000000000000200752201ff7a32d5d"
+    "d1a5dfd870050b08cbf512935bb073f9975bf38c960559e728c7785a2001005e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e"
+    "5e5e5e5e5eea021000000000000000000000000000000000f2023208800110804018c0843d2080e90f2a1000000000000000000000000000"
+    "000002321000000000000000000000000000000384fa027f0a5508051201611a1000000000000000000000000000000064308085d5aa063a"
+    "1400000000000000000000000000000000000000004a20dbc64b10892d35457cc2173d109072f45b443cc56718e7773b57dab7af5ab6c418"
+    "0120022806322001005e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5efa025d0a5508051201621a100000000000"
+    "000000000000000000001e308085d5aa063a1400000000000000000000000000000000000000004a2030b55b814e4fcef0fd37ddcdee1f24"
+    "321e9e41117d4b9d8a3828ae7b3ea58b8d100118032003820308f78c4370ba8b58691d5ba1d92d601906";
+
 /* Puts the record in the place of side `s`, which has `n` pending payments in its store. */
 static void come_to_life(duo *d, int s, const char *hex, const ch_op *pay, size_t n) {
   duo_side *me = &d->side[s];
@@ -449,6 +486,22 @@ static void test_move_goes_on(void **state) {
   assert_true(duo_info(d, 1).reserved_mine.v == 0 && duo_info(d, 1).balance_mine.v == 100);
 }
 
+static void test_conditional_payments_go_on(void **state) {
+  duo *d = *state;
+  come_to_life(d, 1, holding, NULL, 0);
+  check(d, 1, CH_PHASE_OPEN, CH_WAIT_PEER, 7, 7);
+  ch_info info = duo_info(d, 1);
+  assert_true(info.locks == 2 && info.locked_peer.v == 100 && info.locked_mine.v == 30 && info.spendable.v == 470);
+  assert_true(info.limits.count == CH_LOCKS_MAX && info.limits.longest == DUO_LONGEST &&
+              info.limits.in_flight.v == 900);
+  ch_lock_info lock;
+  assert_true(duo_find_lock(d, 1, "a", &lock) && lock.incoming && lock.want == CH_OP_FULFIL && lock.known);
+  assert_int_equal(duo_lock(d, 1, "again", 5, 3, 86400), CH_ERR_HASH_USED);
+  duo_pass(d, 86400 - DUO_FRESHNESS - DUO_MARGIN); /* the peer stays away */
+  assert_int_equal(duo_command(d, 1, CH_EV_TICK), CH_OK);
+  assert_non_null(duo_wish(d, 1, CH_TX_REVEAL));
+}
+
 /* A record with another format, and the sum that belongs to it. */
 static ch_err read_as_format(const char *hex, uint8_t was, uint8_t format) {
   static const uint8_t key[crypto_shorthash_KEYBYTES] = {0};
@@ -470,8 +523,8 @@ static ch_err read_as_format(const char *hex, uint8_t was, uint8_t format) {
 static void test_formats(void **state) {
   (void)state;
   static const char *const all[] = {paying,  waiting,     refusing, closing, disputed,
-                                    settled, withdrawing, resuming, moving};
-  static const uint8_t format[] = {1, 1, 1, 1, 1, 1, 2, 4, 4};
+                                    settled, withdrawing, resuming, moving,  holding};
+  static const uint8_t format[] = {1, 1, 1, 1, 1, 1, 2, 4, 4, 4};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
     assert_int_equal(read_as_format(all[i], format[i], format[i]), CH_OK);
     assert_int_equal(read_as_format(all[i], format[i], 0), CH_ERR_FORMAT);
@@ -483,7 +536,7 @@ static void test_formats(void **state) {
  * and the sum. */
 static void test_written_again(void **state) {
   (void)state;
-  static const char *const all[] = {paying, waiting, closing, withdrawing, resuming, moving};
+  static const char *const all[] = {paying, waiting, closing, withdrawing, resuming, moving, holding};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
     uint8_t before[4096], *after;
     size_t len = strlen(all[i]) / 2, n;
@@ -504,7 +557,7 @@ int main(void) {
       TEST(test_close_goes_on),      TEST(test_dispute_goes_on),
       TEST(test_withdrawal_goes_on), TEST(test_resume_goes_on),
       TEST(test_move_goes_on),       TEST(test_formats),
-      TEST(test_written_again),
+      TEST(test_written_again),      TEST(test_conditional_payments_go_on),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
