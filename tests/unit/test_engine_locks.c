@@ -642,6 +642,53 @@ static void test_dispute_with_the_most_locks(void **state) {
   row_is(1, false, "l1", CH_PAYMENT_FAILED, CH_ERR_EXPIRED);
 }
 
+/* After shutdown nothing new is locked, whoever asks. */
+static void test_nothing_new_after_shutdown(void **state) {
+  (void)state;
+  lock_one();
+  assert_int_equal(duo_command(&d, 1, CH_EV_CLOSE), CH_OK);
+  duo_pump(&d);
+  uint64_t v = duo_info(&d, 1).version;
+  ch_op op = duo_op_lock(&d, "b", 50, 2, DAY);
+  ch_msg m = duo_lock_proposal(&d, 0, 1, v, ch_next_version(0, v), 0, &op, 1);
+  assert_int_equal(duo_give(&d, 1, &m), CH_OK);
+  assert_int_equal(duo_said(&d, 1, CH_MSG_UPDATE)->u.update.reason, CH_ERR_PHASE);
+}
+
+/* What was revealed in time is not taken back, however final the expiry is. */
+static void test_no_expiry_of_what_was_revealed(void **state) {
+  (void)state;
+  lock_one();
+  ch_tx tx = {.kind = CH_TX_REVEAL};
+  tx.u.reveal.preimage = duo_preimage(1);
+  assert_int_equal(duo_send_tx(&d, 1, 0, &tx), CH_ADJ_NONE);
+  duo_pass(&d, DAY + 1);
+  duo_see(&d, 1); /* at the head */
+  ch_op op = resolve_op(CH_OP_EXPIRE, "a", 0);
+  uint64_t v = duo_info(&d, 1).version;
+  ch_msg m = duo_lock_proposal(&d, 0, 1, v, ch_next_version(0, v), 0, &op, 1);
+  assert_int_equal(duo_give(&d, 1, &m), CH_OK);
+  assert_int_equal(duo_said(&d, 1, CH_MSG_UPDATE)->u.update.reason, CH_ERR_EXPIRY);
+}
+
+/* A side that sees an older block refuses; it is not asked again before another block came. */
+static void test_refused_wish_waits_for_a_block(void **state) {
+  (void)state;
+  lock_one();
+  uint64_t was = d.final_time;
+  duo_pass(&d, DAY + 1);
+  assert_int_equal(duo_command(&d, 0, CH_EV_TICK), CH_OK);
+  d.final_time = was; /* as the payee sees it */
+  assert_int_equal(duo_deliver(&d, 0), CH_OK);
+  assert_true(duo_said(&d, 1, CH_MSG_UPDATE)->u.update.has_refusal);
+  d.final_time = d.now;
+  assert_int_equal(duo_deliver(&d, 1), CH_OK);
+  const ch_msg *said = duo_said(&d, 0, CH_MSG_UPDATE);
+  assert_true(said->u.update.has_accept && !said->u.update.has_proposal);
+  duo_pump(&d);
+  row_is(0, false, "a", CH_PAYMENT_LOCKED, CH_OK);
+}
+
 /* --- Contracts' locks ------------------------------------------------------------------------------------------ */
 
 static void test_contract_is_released_or_given_back(void **state) {
@@ -702,6 +749,9 @@ int main(void) {
       T(test_executed_outstanding),
       T(test_older_state_with_the_lock_is_refuted),
       T(test_dispute_with_the_most_locks),
+      T(test_nothing_new_after_shutdown),
+      T(test_no_expiry_of_what_was_revealed),
+      T(test_refused_wish_waits_for_a_block),
       T(test_contract_is_released_or_given_back),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
