@@ -14,8 +14,9 @@ static ch_adj_revert check_open_for_money(const ch_adj_slots *old, uint16_t epoc
   return old->disputed ? CH_ADJ_DISPUTE_OPEN : CH_ADJ_NONE;
 }
 
-/* Adds to the contributions of `old`, giving `slots`. */
-static ch_adj_revert credit(ch_adj_slots *slots, const ch_adj_slots *old, const ch_amount amount[2]) {
+/* Adds `amount`, one for each side, to the contributions of `old`, giving `slots`. (A pointer, as GCC takes an array
+ * parameter for an overread here when it builds for ThreadSanitizer.) */
+static ch_adj_revert credit(ch_adj_slots *slots, const ch_adj_slots *old, const ch_amount *amount) {
   ch_net total;
   *slots = *old;
   ch_net *contribution = slots->contribution;
