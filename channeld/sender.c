@@ -88,10 +88,11 @@ cd_sent cd_sender_broadcast(cd_sender *s, const cd_tx_row *row, char why[200]) {
   case CD_SENT_OK:
   case CD_SENT_KNOWN:
   case CD_SENT_NONCE_LOW: break; /* a receipt, or its absence, tells more in a later round */
+  case CD_SENT_REFUSED:          /* told once by whoever gives it up */
   case CD_SENT_UNDERPRICED:
-  case CD_SENT_REFUSED:
   case CD_SENT_RETRY:
-    cd_log(CD_LOG_INFO, "sender", "a transaction is not taken yet: %s key=%s", why, cd_short_hash(&row->key).s);
+    cd_log(sent == CD_SENT_REFUSED ? CD_LOG_DEBUG : CD_LOG_INFO, "sender", "a transaction is not taken yet: %s key=%s",
+           why, cd_short_hash(&row->key).s);
     break;
   }
   return sent;
