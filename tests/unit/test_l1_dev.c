@@ -33,6 +33,8 @@ typedef struct ear {
   unsigned heads, views;
   ch_hash id; /* of the last view */
   ch_chain_view view;
+  unsigned reveals;
+  ch_reveal reveal; /* the last one told */
 } ear;
 
 typedef struct fixture {
@@ -69,6 +71,16 @@ static void on_view(void *ctx, const ch_hash *id, const ch_chain_view *view) {
   pthread_mutex_unlock(&e->lock);
 }
 
+static void on_reveal(void *ctx, const ch_hash *id, const ch_reveal *reveal) {
+  ear *e = ctx;
+  pthread_mutex_lock(&e->lock);
+  e->id = *id;
+  e->reveal = *reveal;
+  e->reveals++;
+  pthread_cond_broadcast(&e->news);
+  pthread_mutex_unlock(&e->lock);
+}
+
 /* Waits until `done` holds for what was heard; the test fails if it never does. */
 static void await(ear *e, bool (*done)(const ear *e, uint64_t arg), uint64_t arg) {
   struct timespec until;
@@ -100,6 +112,16 @@ static bool final_epoch(const ear *e, uint64_t epoch) {
   return e->views > 0 && e->view.final.slots.epoch == epoch;
 }
 
+static bool reveals_at_least(const ear *e, uint64_t n) {
+  return e->reveals >= n;
+}
+static bool revealed_at_head(const ear *e, uint64_t yes) {
+  return e->reveals > 0 && (e->reveal.head_time != 0) == (yes != 0);
+}
+static bool revealed_finally(const ear *e, uint64_t yes) {
+  return e->reveals > 0 && (e->reveal.final_time != 0) == (yes != 0);
+}
+
 static cd_l1 open_port(fixture *f, uint32_t confirmations) {
   cd_l1 l1;
   char why[CD_DEV_WHY];
@@ -114,7 +136,7 @@ static cd_l1 open_port(fixture *f, uint32_t confirmations) {
 static void listen_to(ear *e, cd_l1 *l1) {
   pthread_mutex_init(&e->lock, NULL);
   pthread_cond_init(&e->news, NULL);
-  cd_l1_listener listener = {.ctx = e, .head = on_head, .view = on_view};
+  cd_l1_listener listener = {.ctx = e, .head = on_head, .view = on_view, .reveal = on_reveal};
   assert_int_equal(l1->ops->start(l1->ctx, &listener), CH_OK);
 }
 
@@ -275,6 +297,35 @@ static void test_unwatch(void **state) {
   await(&f->ear, total_at_head, 1000);
 }
 
+/* A watched hash: nothing at first, then its reveal at the head, then final; gone with a reorganisation; told again
+ * when it is asked for again. */
+static void test_hashes(void **state) {
+  fixture *f = *state;
+  const cd_l1 *l1 = &f->l1;
+  calls c = new_calls(l1);
+  ch_tx reveal = {.kind = CH_TX_REVEAL};
+  ch_hash hash;
+  memset(reveal.u.reveal.preimage.b, 0x5e, sizeof reveal.u.reveal.preimage.b);
+  ch_preimage_hash(&hash, &reveal.u.reveal.preimage);
+  l1->ops->watch_hash(l1->ctx, &c.id, &hash);
+  await(&f->ear, reveals_at_least, 1);
+  assert_true(ch_hash_eq(&f->ear.id, &c.id) && ch_hash_eq(&f->ear.reveal.hash, &hash));
+  assert_true(f->ear.reveal.head_time == 0 && f->ear.reveal.final_time == 0);
+  send_call(l1, 0, reveal);
+  await(&f->ear, revealed_at_head, 1);
+  assert_true(f->ear.reveal.final_time == 0);
+  assert_memory_equal(&f->ear.reveal.preimage, &reveal.u.reveal.preimage, sizeof hash);
+  mine(l1, CONFIRMATIONS);
+  await(&f->ear, revealed_finally, 1);
+  unsigned told = f->ear.reveals;
+  l1->ops->watch_hash(l1->ctx, &c.id, &hash);
+  await(&f->ear, reveals_at_least, told + 1);
+  assert_int_equal(l1->ops->reorg(l1->ctx, CONFIRMATIONS + 1, true), CH_OK);
+  await(&f->ear, revealed_at_head, 0);
+  l1->ops->unwatch_hash(l1->ctx, &c.id, &hash);
+  l1->ops->unwatch_hash(l1->ctx, &c.id, &hash);
+}
+
 /* Two ports on one file: what one does, the other hears; their clocks move together. */
 static void test_two_ports(void **state) {
   fixture *f = *state;
@@ -347,9 +398,15 @@ static void test_bad_config(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      T(test_transfer),     T(test_follow),     T(test_reorg),
-      T(test_unwatch),      T(test_two_ports),  T(test_clock_never_goes_back),
-      T(test_empty_blocks), T(test_bad_config),
+      T(test_transfer),
+      T(test_follow),
+      T(test_reorg),
+      T(test_unwatch),
+      T(test_hashes),
+      T(test_two_ports),
+      T(test_clock_never_goes_back),
+      T(test_empty_blocks),
+      T(test_bad_config),
   };
   if (sodium_init() < 0) {
     return 1;
