@@ -233,6 +233,9 @@ contract EndingsTest is Base {
     function testFuzz_a_gas_limit_starves_nobody(uint256 limit) public {
         limit = 30_000 + limit % 400_000;
         Pair memory p = newPair(address(0));
+        Payee busy = new Payee();
+        busy.set(6);
+        p.payout[1] = address(busy);
         deposit(p, 0, 1000);
         deposit(p, 1, 500);
         bytes memory data = abi.encodeCall(adj.close, (words(p), 0, both(p, closeFields(p, 0))));

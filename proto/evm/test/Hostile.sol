@@ -3,8 +3,16 @@ pragma solidity 0.8.37;
 
 // Payees and conditions that want to do harm.
 
+library Work {
+    // Fails if it does not get that much.
+    function burn(uint256 gasNeeded) internal view {
+        uint256 start = gasleft();
+        while (start - gasleft() < gasNeeded) {}
+    }
+}
+
 // A payee that does what it was told with incoming money: 0 takes it, 1 reverts, 2 burns all gas, 3 returns a megabyte,
-// 4 reverts with one, 5 calls `target`.
+// 4 reverts with one, 5 calls `target`; 6 is honest, but needs most of the gas of its call.
 contract Payee {
     uint256 public mode;
     address public target;
@@ -39,11 +47,13 @@ contract Payee {
                 revert(0, 1000000)
             }
         }
+        if (m == 6) Work.burn(90_000);
         if (m == 5) (succeeded, result) = target.call(data);
     }
 }
 
-// A condition that answers `answer` in mode 0; the others are a payee's of the same number. Mode 6: too short an answer.
+// A condition that answers `answer` in mode 0; the others are a payee's of the same number. Mode 6: too short an answer; 7:
+// an honest one that takes 150,000 gas.
 contract Condition {
     uint256 public immutable MODE;
     uint256 public immutable ANSWER;
@@ -56,6 +66,7 @@ contract Condition {
         uint256 m = MODE;
         if (m == 1) revert();
         while (m == 2) {}
+        if (m == 7) Work.burn(150_000);
         assembly {
             if eq(m, 3) { return(0, 1000000) }
             if eq(m, 4) { revert(0, 1000000) }

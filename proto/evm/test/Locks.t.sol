@@ -117,7 +117,7 @@ contract LocksTest is Base {
 
     // A condition never gets less than its gas: the sender's limit decides whether all happens, not what.
     function testFuzz_a_gas_limit_starves_no_condition(uint256 limit) public {
-        bytes memory lock = lockOn(new Condition(0, 300), 300, 0, 0, 200_000);
+        bytes memory lock = lockOn(new Condition(7, 300), 300, 0, 0, 200_000);
         Pair memory p = disputed(lock);
         bytes memory data = abi.encodeCall(adj.settle, (words(p), 0, 7, lock));
         (bool ok,) = address(adj).call{gas: 30_000 + limit % 600_000}(data);
