@@ -53,7 +53,7 @@ contract Payee {
 }
 
 // A condition that answers `answer` in mode 0; the others are a payee's of the same number. Mode 6: too short an answer; 7:
-// an honest one that takes 150,000 gas.
+// an honest one that takes 8,000,000 gas.
 contract Condition {
     uint256 public immutable MODE;
     uint256 public immutable ANSWER;
@@ -66,7 +66,7 @@ contract Condition {
         uint256 m = MODE;
         if (m == 1) revert();
         while (m == 2) {}
-        if (m == 7) Work.burn(150_000);
+        if (m == 7) Work.burn(8_000_000);
         assembly {
             if eq(m, 3) { return(0, 1000000) }
             if eq(m, 4) { revert(0, 1000000) }
