@@ -480,6 +480,21 @@ static void test_late_fulfil_is_refused_and_its_preimage_kept(void **state) {
   assert_true(duo_find_lock(&d, 0, "a", &lock) && lock.known);
 }
 
+/* Even a fulfil that is ignored, as an own proposal crosses it, has told the preimage. */
+static void test_preimage_of_an_ignored_fulfil_is_kept(void **state) {
+  (void)state;
+  lock_one();
+  assert_int_equal(duo_info(&d, 0).version, 2);
+  assert_int_equal(duo_pay(&d, 0, "crossing", 1), CH_OK); /* version 4 */
+  ch_op op = resolve_op(CH_OP_FULFIL, "a", 1);
+  ch_msg m = duo_lock_proposal(&d, 1, 1, 2, 3, 100, &op, 1);
+  assert_int_equal(duo_give(&d, 0, &m), CH_OK);
+  row_is(0, false, "a", CH_PAYMENT_LOCKED, CH_OK);
+  ch_lock_info lock;
+  duo_restart(&d, 0);
+  assert_true(duo_find_lock(&d, 0, "a", &lock) && lock.known);
+}
+
 static void test_late_fulfil_of_what_was_revealed(void **state) {
   (void)state;
   lock_one();
@@ -741,6 +756,7 @@ int main(void) {
       T(test_settled_fulfil_is_not_revealed),
       T(test_accept_behind_a_stalled_chain_settles_nothing),
       T(test_late_fulfil_is_refused_and_its_preimage_kept),
+      T(test_preimage_of_an_ignored_fulfil_is_kept),
       T(test_late_fulfil_of_what_was_revealed),
       T(test_payer_pays_what_the_chain_decided),
       T(test_shutdown_waits_for_the_locks),
