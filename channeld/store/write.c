@@ -136,6 +136,11 @@ static void bind_lock(cd_bind *b, const ch_effect *e, uint8_t bytes[CD_LOCK_MAX]
   cd_bind_bytes(b, bytes, len);
 }
 
+/* What the row shows: what was asked for, and in the end what was paid of it. */
+static ch_amount amount_of(const ch_effect *e) {
+  return e->u.payment.status == CH_PAYMENT_SETTLED ? e->u.payment.paid : e->u.payment.op.amount;
+}
+
 /* An outgoing id that is taken changes nothing. */
 static int insert_payment(cd_writer *w, const cd_unit *u, int64_t num, const ch_effect *e) {
   uint8_t lock[CD_LOCK_MAX];
@@ -144,7 +149,7 @@ static int insert_payment(cd_writer *w, const cd_unit *u, int64_t num, const ch_
   cd_bind_int(&b, ++w->last_seq);
   cd_bind_int(&b, e->u.payment.incoming);
   cd_bind_text(&b, e->u.payment.op.id, e->u.payment.op.id_len);
-  cd_bind_money(&b, e->u.payment.op.amount);
+  cd_bind_money(&b, amount_of(e));
   cd_bind_int(&b, e->u.payment.status);
   cd_bind_int(&b, e->u.payment.epoch);
   cd_bind_u64(&b, e->u.payment.version);
@@ -165,6 +170,7 @@ static int end_outgoing(cd_writer *w, const cd_unit *u, int64_t num, const ch_ef
   cd_bind_int(&b, e->u.payment.index);
   cd_bind_int(&b, e->u.payment.reason);
   cd_bind_u64(&b, u->now);
+  cd_bind_money(&b, amount_of(e));
   cd_bind_text(&b, e->u.payment.op.id, e->u.payment.op.id_len);
   cd_bind_int(&b, num);
   cd_bind_money(&b, e->u.payment.op.amount);
@@ -182,7 +188,7 @@ static int put_outgoing(cd_writer *w, const cd_unit *u, int64_t num, const ch_ef
   cd_bind b = cd_bind_on(w->stmt[CD_WRITE_PAYMENT_SAME_OUT]);
   cd_bind_text(&b, e->u.payment.op.id, e->u.payment.op.id_len);
   cd_bind_int(&b, num);
-  cd_bind_money(&b, e->u.payment.op.amount);
+  cd_bind_money(&b, amount_of(e));
   cd_bind_int(&b, e->u.payment.status);
   rc = cd_bind_row(&b);
   if (rc != SQLITE_ROW && rc != SQLITE_DONE) noted(w, rc);
@@ -233,6 +239,7 @@ static int unlock(cd_writer *w, const cd_unit *u, int64_t num, const ch_effect *
   cd_bind_int(&b, e->u.payment.index);
   cd_bind_int(&b, e->u.payment.reason);
   cd_bind_u64(&b, u->now);
+  cd_bind_money(&b, amount_of(e));
   cd_bind_bytes(&b, e->u.payment.preimage.b, e->u.payment.has_preimage ? sizeof e->u.payment.preimage.b : 0);
   cd_bind_int(&b, num);
   cd_bind_int(&b, e->u.payment.incoming);

@@ -28,11 +28,11 @@
   X(PAYMENT_INSERT, "INSERT INTO payment(channel, seq, incoming, id, amount, status, epoch, version, idx, reason,"     \
                     " created, updated, lock) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"                           \
                     " ON CONFLICT(id) WHERE incoming = 0 DO NOTHING")                                                  \
-  X(PAYMENT_END_OUT, "UPDATE payment SET status = ?1, epoch = ?2, version = ?3, idx = ?4, reason = ?5, updated = ?6"   \
-                     " WHERE incoming = 0 AND id = ?7 AND channel = ?8 AND amount = ?9"                                \
+  X(PAYMENT_END_OUT, "UPDATE payment SET status = ?1, epoch = ?2, version = ?3, idx = ?4, reason = ?5, updated = ?6,"  \
+                     " amount = ?7 WHERE incoming = 0 AND id = ?8 AND channel = ?9 AND amount = ?10"                   \
                      " AND (status, epoch, version, idx, reason) IS NOT (?1, ?2, ?3, ?4, ?5)")                         \
   X(PAYMENT_UNLOCK, "UPDATE payment SET status = ?1, epoch = ?2, version = ?3, idx = ?4, reason = ?5, updated = ?6,"   \
-                    " preimage = ?7 WHERE status = 5 AND channel = ?8 AND incoming = ?9 AND id = ?10")                 \
+                    " amount = ?7, preimage = ?8 WHERE status = 5 AND channel = ?9 AND incoming = ?10 AND id = ?11")   \
   X(PAYMENT_SAME_OUT, "SELECT 1 FROM payment WHERE incoming = 0 AND id = ? AND channel = ? AND amount = ?"             \
                       " AND status = ?")                                                                               \
   X(PAYMENT_END_IN, "UPDATE payment SET status = ?1, reason = ?2, updated = ?3 WHERE channel = ?4 AND incoming = 1"    \

@@ -174,9 +174,9 @@ static ch_err account_contract(step *s, const pending *p, ch_i128 *left, uint64_
   if (mine < 0) mine = 0;
   if (mine > (ch_i128)p->op.amount.v) mine = (ch_i128)p->op.amount.v;
   *left -= p->payer == 0 ? mine : -mine;
-  pending share = *p;
-  if (mine) share.op.amount.v = (ch_u128)mine;
-  return lock_over(s, &share, mine > 0, version, index, CH_ERR_EXPIRED);
+  ch_err err = lock_over(s, p, mine > 0, version, index, CH_ERR_EXPIRED);
+  if (!err && mine > 0) s->fx->v[s->fx->n - 1].u.payment.paid.v = (ch_u128)mine;
+  return err;
 }
 
 /* L has it, the executed state does not: my own operation in it resolved it, or the state is older than the lock. */

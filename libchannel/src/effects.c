@@ -93,6 +93,7 @@ ch_err fx_payment(step *s, const ch_op *op, bool incoming, ch_payment_status sta
   e->u.payment.payer = incoming ? them(s->c) : s->c->me;
   e->u.payment.status = status;
   e->u.payment.op = *op;
+  if (status == CH_PAYMENT_SETTLED) e->u.payment.paid = op->amount;
   e->u.payment.epoch = epoch;
   e->u.payment.version = version;
   e->u.payment.index = (uint32_t)index;

@@ -47,7 +47,7 @@ void units_payment(cd_unit *u, bool incoming, ch_payment_status status, const ch
   e->u.payment.index = index;
   e->u.payment.reason = status == CH_PAYMENT_FAILED ? CH_ERR_FUNDS : CH_OK;
   e->u.payment.op.kind = CH_OP_PAY;
-  e->u.payment.op.amount = ch_amount_of(amount);
+  e->u.payment.op.amount = e->u.payment.paid = ch_amount_of(amount);
   e->u.payment.op.id_len = (uint8_t)strlen(id);
   memcpy(e->u.payment.op.id, id, strlen(id));
 }

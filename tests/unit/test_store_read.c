@@ -165,8 +165,9 @@ static void test_payment_fields(void **state) {
   assert_int_equal(v.last.updated, 12);
 }
 
-/* One effect of a conditional payment of 100 under a hash of 0x77s. */
-static void lock_row(fixture *f, bool incoming, ch_payment_status status, uint64_t version, bool known) {
+/* One effect of a conditional payment of 100 under a hash of 0x77s, of which so much is paid. */
+static void share_row(fixture *f, bool incoming, ch_payment_status status, uint64_t version, bool known,
+                      uint64_t paid) {
   cd_unit *u = units_new(1, 50 + version);
   units_payment(u, incoming, status, "held", 100, version, 0);
   ch_hash hash;
@@ -174,9 +175,14 @@ static void lock_row(fixture *f, bool incoming, ch_payment_status status, uint64
   ch_effect *e = &u->fx.v[0];
   e->u.payment.op = ch_op_hash_lock("held", ch_amount_of(100), &hash, 5000);
   e->u.payment.payer = incoming;
+  e->u.payment.paid = ch_amount_of(paid);
   e->u.payment.has_preimage = known;
   memset(e->u.payment.preimage.b, 0x5e, sizeof e->u.payment.preimage.b);
   assert_true(units_commit_now(&f->s, u));
+}
+
+static void lock_row(fixture *f, bool incoming, ch_payment_status status, uint64_t version, bool known) {
+  share_row(f, incoming, status, version, known, 100);
 }
 
 static cd_payment held(fixture *f, int direction, const char *want) {
@@ -213,12 +219,28 @@ static void test_conditional_payments(void **state) {
   assert_payments(f, (cd_payment_filter){.status = CH_PAYMENT_LOCKED, .limit = 9}, "");
 }
 
+/* What a contract said is owed is the row's amount in the end, also of a payment that was never seen locked; the lock
+ * says what was asked for. */
+static void test_share_of_a_conditional_payment(void **state) {
+  fixture *f = (fixture *)*state;
+  const ch_payment_status before[2] = {CH_PAYMENT_PENDING, CH_PAYMENT_LOCKED};
+  for (int in = 0; in < 2; in++) {
+    share_row(f, in, before[in], (uint64_t)(2 * in), false, 0);
+    assert_true(held(f, 1 + in, "held").amount.v == 100);
+    for (int twice = 0; twice < 2; twice++)
+      share_row(f, in, CH_PAYMENT_SETTLED, 4, false, 40);
+    cd_payment p = held(f, 1 + in, "held");
+    assert_true(p.status == CH_PAYMENT_SETTLED && p.amount.v == 40 && p.lock_len == CH_LOCK_HEAD + 32);
+    assert_int_equal(p.lock[13], 100);
+  }
+}
+
 /* The largest amount and the highest version survive the way through the database. */
 static void test_extreme_values(void **state) {
   fixture *f = (fixture *)*state;
   cd_unit *u = units_new(1, UINT64_MAX);
   units_payment(u, true, CH_PAYMENT_SETTLED, "most", 1, UINT64_MAX, UINT32_MAX);
-  u->fx.v[0].u.payment.op.amount.v = CH_MONEY_MAX;
+  u->fx.v[0].u.payment.op.amount.v = u->fx.v[0].u.payment.paid.v = CH_MONEY_MAX;
   char longest[CH_PAYMENT_ID_MAX + 1];
   memset(longest, 'z', CH_PAYMENT_ID_MAX);
   longest[CH_PAYMENT_ID_MAX] = 0;
@@ -434,6 +456,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_payment_filters, setup, teardown),
       cmocka_unit_test_setup_teardown(test_payment_fields, setup, teardown),
       cmocka_unit_test_setup_teardown(test_conditional_payments, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_share_of_a_conditional_payment, setup, teardown),
       cmocka_unit_test_setup_teardown(test_extreme_values, setup, teardown),
       cmocka_unit_test_setup_teardown(test_pending, setup, teardown),
       cmocka_unit_test_setup_teardown(test_history, setup, teardown),

@@ -232,6 +232,7 @@ typedef struct ch_effect {
       uint8_t payer; /* the side that pays */
       ch_payment_status status;
       ch_op op;
+      ch_amount paid; /* SETTLED: op.amount, or the part of it that a contract's condition said is owed */
       uint16_t epoch;
       uint64_t version; /* the co-signed version that settled it, else 0 */
       uint32_t index;   /* its place in that version */
