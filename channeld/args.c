@@ -67,6 +67,17 @@ ch_pubkey cd_arg_node(cd_args *a, const char *name) {
   return out;
 }
 
+size_t cd_arg_bytes(cd_args *a, const char *name, uint8_t *out, size_t max) {
+  char wants[48];
+  snprintf(wants, sizeof wants, "at most %zu bytes in hex", max);
+  const char *text = required(a, name, wants);
+  if (text == NULL) return 0;
+  size_t len = strlen(text) / 2 - (strncmp(text, "0x", 2) == 0);
+  if (len <= max && ch_unhex(out, len, text)) return len;
+  cd_args_fail(a, name, wants);
+  return 0;
+}
+
 ch_hash cd_arg_hash(cd_args *a, const char *name) {
   ch_hash out = {0};
   const char *text = required(a, name, "64 hex digits");

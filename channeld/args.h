@@ -24,6 +24,8 @@ ch_amount cd_arg_amount(cd_args *a, const char *name, const ch_amount *fallback)
 ch_addr cd_arg_addr(cd_args *a, const char *name, const ch_addr *fallback);
 uint64_t cd_arg_number(cd_args *a, const char *name, int64_t fallback);
 bool cd_arg_flag(cd_args *a, const char *name);
+/* Required; at most `max` bytes in hex. How many there are. */
+size_t cd_arg_bytes(cd_args *a, const char *name, uint8_t *out, size_t max);
 /* Required. */
 ch_pubkey cd_arg_node(cd_args *a, const char *name);
 /* Required; a known channel, by its id or a unique beginning of it. 404 if there is none, 400 if there are several. */

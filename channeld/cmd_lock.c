@@ -10,9 +10,11 @@
 #define PAGE 1000
 
 typedef struct search {
-  ch_hash hash; /* the hash lock's, or the lock's id */
-  bool found;
-  cd_payment payment; /* the first incoming one */
+  ch_hash hash;            /* the hash lock's, or the lock's id */
+  cd_payment_filter among; /* with an id: an outgoing payment that a contract decides, whatever its hash */
+  bool alone;              /* there must not be another one */
+  bool found, several;
+  cd_payment payment; /* the first one */
   int64_t last;
   unsigned n;
 } search;
@@ -22,6 +24,7 @@ static bool is_the_one(const search *s, const cd_payment *p) {
   ch_hash id;
   size_t at = 0;
   if (ch_lock_decode(&lock, p->lock, p->lock_len, &at) != CH_OK) return false;
+  if (s->among.id != NULL) return !ch_lock_is_hash(&lock);
   ch_keccak256(&id, p->lock, p->lock_len);
   if (ch_hash_eq(&id, &s->hash)) return true;
   return ch_lock_is_hash(&lock) && memcmp(lock.payload, s->hash.b, sizeof s->hash.b) == 0;
@@ -32,20 +35,22 @@ static bool compare(void *arg, const cd_payment *p) {
   s->last = p->seq;
   s->n++;
   if (!is_the_one(s, p)) return true;
-  s->payment = *p;
+  s->several = s->found;
+  if (!s->found) s->payment = *p;
   s->found = true;
-  return false;
+  return s->alone && !s->several;
 }
 
-/* The incoming payment that is locked by this hash, or has this lock id. */
+/* The payment that is locked by this hash, or has this lock id. */
 static ch_err find(cd_node *n, search *s) {
-  cd_payment_filter f = {.direction = 2, .status = CH_PAYMENT_LOCKED, .limit = PAGE};
+  s->among.status = CH_PAYMENT_LOCKED;
+  s->among.limit = PAGE;
   do {
     s->n = 0;
-    f.after = s->last;
-    ch_err err = n->store.ops->payments(n->store.ctx, &f, compare, s);
+    s->among.after = s->last;
+    ch_err err = n->store.ops->payments(n->store.ctx, &s->among, compare, s);
     if (err != CH_OK) return err;
-  } while (!s->found && s->n == PAGE);
+  } while ((s->alone ? !s->several : !s->found) && s->n == PAGE);
   return s->found ? CH_OK : CH_ERR_UNKNOWN_LOCK;
 }
 
@@ -92,11 +97,15 @@ static void run(void *self, cd_mail *mail) {
   free(j);
 }
 
-static void resolve(cd_args *a, const ch_hash *by, const ch_hash *preimage) {
+/* `preimage` NULL: give it back. */
+static void resolve(cd_args *a, search s, const ch_hash *preimage) {
   uint64_t wait_ms = cd_arg_number(a, "wait_ms", CD_WAIT_DEFAULT_MS);
-  search s = {.hash = *by};
   if (a->failed) return;
   ch_err err = find(a->node, &s);
+  if (s.several) {
+    cd_args_fail(a, "channel", "given: this lock is pending in several");
+    return;
+  }
   job *j = err == CH_OK ? malloc(sizeof *j) : NULL;
   if (j == NULL) {
     cd_reply_err(a->reply, err == CH_OK ? CH_ERR_NO_MEMORY : err);
@@ -112,16 +121,32 @@ static void resolve(cd_args *a, const ch_hash *by, const ch_hash *preimage) {
   cd_worker_post(cd_node_owner(a->node, &j->channel), &j->mail);
 }
 
+/* The payer of a contract's lock pays all of it. Outgoing ids are this node's own, so one payment is meant. */
+static void release(cd_args *a, const char *payment) {
+  static const ch_hash none = {0};
+  if (payment == NULL) return;
+  resolve(a, (search){.among = {.direction = 1, .id = payment}}, &none);
+}
+
 void cd_cmd_lock_fulfil(cd_args *a) {
-  ch_hash preimage = cd_arg_hash(a, "preimage"), hash;
-  if (a->failed) return;
-  ch_preimage_hash(&hash, &preimage);
-  resolve(a, &hash, &preimage);
+  if (cd_has(a, "payment")) {
+    release(a, cd_arg_text(a, "payment"));
+    return;
+  }
+  ch_hash preimage = cd_arg_hash(a, "preimage");
+  search s = {.among.direction = 2};
+  ch_preimage_hash(&s.hash, &preimage);
+  if (!a->failed) resolve(a, s, &preimage);
 }
 
 void cd_cmd_lock_cancel(cd_args *a) {
-  ch_hash hash = cd_arg_hash(a, "hash");
-  if (!a->failed) resolve(a, &hash, NULL);
+  search s = {.hash = cd_arg_hash(a, "hash"), .among.direction = 2, .alone = true};
+  ch_hash channel = {0};
+  if (cd_has(a, "channel")) {
+    channel = cd_arg_channel(a, "channel");
+    s.among.channel = &channel;
+  }
+  if (!a->failed) resolve(a, s, NULL);
 }
 
 /* --- Listing -------------------------------------------------------------------------------------- */

@@ -62,6 +62,13 @@ static void meet(cd_pay_item *i, const wish *want, const ch_hash *channel, ch_am
   i->channel = *channel;
 }
 
+/* Of a conditional payment that is over, the row says what was paid. */
+static ch_amount asked_for(const cd_payment *row) {
+  ch_lock lock;
+  size_t at = 0;
+  return ch_lock_decode(&lock, row->lock, row->lock_len, &at) == CH_OK ? lock.amount : row->amount;
+}
+
 /* Claims the id if it is new. With the claims' lock held. */
 static void prepare(cd_node *n, cd_pay_item *i, const wish *want) {
   cd_payment row;
@@ -72,7 +79,7 @@ static void prepare(cd_node *n, cd_pay_item *i, const wish *want) {
   }
   ch_err err = cd_payment_read(n, &i->id, &row);
   if (err == CH_OK) {
-    meet(i, want, &row.channel, row.amount);
+    meet(i, want, &row.channel, asked_for(&row));
     return;
   }
   cd_refusal why = cd_refusal_of(err == CH_ERR_UNKNOWN_CHANNEL ? CH_ERR_NO_MEMORY : err);
@@ -122,15 +129,27 @@ static void pay_all(cd_pay *pay, const wish *wishes) {
   cd_pay_start(pay);
 }
 
-/* Makes `plain` a payment of which the payee must show the preimage of a hash within some time. */
-static ch_op lock_of(cd_args *a, const ch_op *plain) {
+/* The contract that decides, and what it is asked. */
+static void read_condition(cd_args *a, ch_op *op) {
+  op->u.add.condition = cd_arg_addr(a, "condition", NULL);
+  if (!a->failed && ch_addr_is_zero(&op->u.add.condition)) cd_args_fail(a, "condition", "the address of a contract");
+  op->u.add.payload_len = (uint8_t)cd_arg_bytes(a, "payload", op->u.add.payload, sizeof op->u.add.payload);
+  uint64_t gas = cd_arg_number(a, "gas", -1);
+  if (!a->failed && (gas == 0 || gas > UINT32_MAX)) cd_args_fail(a, "gas", "1 to 4294967295");
+  op->u.add.gas = (uint32_t)gas;
+}
+
+/* Makes the payment wait: for the preimage of a hash, or for what a contract says in the end. */
+static void read_lock(cd_args *a, ch_op *op) {
+  op->kind = CH_OP_LOCK_ADD;
+  op->valid_until = a->node->l1.ops->now(a->node->l1.ctx) + cd_arg_number(a, "expires_in", -1);
+  if (cd_has(a, "condition")) {
+    read_condition(a, op);
+    return;
+  }
   ch_hash hash = cd_arg_hash(a, "hash");
-  uint64_t now = a->node->l1.ops->now(a->node->l1.ctx);
-  uint64_t expiry = now + cd_arg_number(a, "expires_in", 0);
-  ch_op op = ch_op_hash_lock("", plain->amount, &hash, expiry);
-  op.id_len = plain->id_len;
-  memcpy(op.id, plain->id, plain->id_len);
-  return op;
+  op->u.add.payload_len = sizeof hash.b;
+  memcpy(op->u.add.payload, hash.b, sizeof hash.b);
 }
 
 /* True if the workers have more to do than they should; then it has answered. */
@@ -182,7 +201,7 @@ void cd_cmd_lock_add(cd_args *a) {
     return;
   }
   read_one(a, &pay->items[0], &want);
-  if (!a->failed) pay->items[0].op = lock_of(a, &pay->items[0].op);
+  if (!a->failed) read_lock(a, &pay->items[0].op);
   if (a->failed) {
     free(pay->parts);
     free(pay);

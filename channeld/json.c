@@ -103,9 +103,9 @@ static json_t *lock_json(const ch_lock *l) {
   ch_keccak256(&id, bytes, len);
   ch_hex(payload + 2, l->payload, l->payload_len);
   bool hash = ch_lock_is_hash(l);
-  return json_pack("{s:o, s:s?, s:o, s:I, s:s, s:I}", "id", cd_json_hash(&id), "hash", hash ? payload : NULL,
-                   "condition", hash ? json_null() : cd_json_addr(&l->condition), "gas", (json_int_t)l->gas, "payload",
-                   payload, "expiry", (json_int_t)l->expiry);
+  return json_pack("{s:o, s:o, s:s?, s:o, s:I, s:s, s:I}", "id", cd_json_hash(&id), "amount", cd_json_amount(l->amount),
+                   "hash", hash ? payload : NULL, "condition", hash ? json_null() : cd_json_addr(&l->condition), "gas",
+                   (json_int_t)l->gas, "payload", payload, "expiry", (json_int_t)l->expiry);
 }
 
 /* A plain payment has none. */

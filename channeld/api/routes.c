@@ -86,13 +86,21 @@ static const cd_field lock_add[] = {
     TEXT("channel", CD_BODY),
     TEXT("peer", CD_BODY),
     AMOUNT("amount", REQUIRED),
-    TEXT("hash", CD_BODY, REQUIRED),
+    TEXT("hash", CD_BODY, REQUIRED, .not_with = "condition"),
+    TEXT("condition", CD_BODY, REQUIRED, .not_with = "hash"),
+    TEXT("payload", CD_BODY, REQUIRED, .not_with = "hash"), /* 64 bytes in hex are TEXT_MAX */
+    INTEGER("gas", CD_BODY, 1, UINT32_MAX, REQUIRED, .not_with = "hash"),
     INTEGER("expires_in", CD_BODY, 1, DAYS(365), REQUIRED),
     WAIT,
     END,
 };
-static const cd_field lock_fulfil[] = {TEXT("preimage", CD_BODY, REQUIRED), WAIT, END};
-static const cd_field lock_cancel[] = {TEXT("hash", CD_BODY, REQUIRED), WAIT, END};
+static const cd_field lock_fulfil[] = {
+    TEXT("preimage", CD_BODY, REQUIRED, .not_with = "payment"),
+    TEXT("payment", CD_BODY, REQUIRED, .not_with = "preimage"),
+    WAIT,
+    END,
+};
+static const cd_field lock_cancel[] = {TEXT("hash", CD_BODY, REQUIRED), TEXT("channel", CD_BODY), WAIT, END};
 static const cd_field lock_list[] = {TEXT("channel", CD_QUERY), PAGE, END};
 
 static const cd_field wallet_balance[] = {ASSET(CD_QUERY), END};

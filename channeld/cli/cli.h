@@ -34,7 +34,7 @@ typedef struct cli_arg {
   cli_form form;
   bool required;
   const char *help;
-  const char *not_with; /* not required together with this one */
+  const char *not_with; /* not required together with the one of this name */
 } cli_arg;
 
 typedef enum cli_format {

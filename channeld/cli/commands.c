@@ -88,19 +88,26 @@ static const cli_arg payment_show[] = {{"id", "ID", NULL, CLI_TEXT, true, "as it
 static const cli_arg lock_add[] = {
     {"target", "CHANNEL|NODEID", NULL, CLI_TARGET, true, "which channel, or whom", NULL},
     {"amount", "AMOUNT", NULL, CLI_AMOUNT, true, "in base units", NULL},
-    {"hash", "HASH", NULL, CLI_TEXT, true, "the sha256 of what the payee has to show: 32 secret bytes", NULL},
-    {"expires_in", "--expires", "SECONDS", CLI_NUMBER, true, "how long the payee has", NULL},
+    {"hash", "HASH", NULL, CLI_TEXT, true,
+     "the sha256 of what the payee has to show: 32 secret bytes; or:", "condition"},
+    {"condition", "--condition", "ADDRESS", CLI_TEXT, false, "a contract that says in the end how much is owed", NULL},
+    {"payload", "--payload", "HEX", CLI_TEXT, false, "what it is asked: at most 64 bytes (0x: nothing)", NULL},
+    {"gas", "--gas", "N", CLI_NUMBER, false, "how much it may use for the answer", NULL},
+    {"expires_in", "--expires", "SECONDS", CLI_NUMBER, true, "how long the payee has; then the contract is asked",
+     NULL},
     {"id", "--id", "ID", CLI_TEXT, false, "yours: the same id is paid once, however often you repeat it", NULL},
     WAIT("how long to wait for the peer (default 10)"),
     END,
 };
 static const cli_arg lock_fulfil[] = {
-    {"preimage", "PREIMAGE", NULL, CLI_TEXT, true, "32 bytes in hex whose sha256 is the hash", NULL},
-    WAIT("how long to wait for the payer's signature (default 10)"),
+    {"preimage", "PREIMAGE", NULL, CLI_TEXT, true, "32 bytes in hex whose sha256 is the hash; or:", "payment"},
+    {"payment", "--payment", "ID", CLI_TEXT, false, "pay all of a payment of yours that a contract would decide", NULL},
+    WAIT("how long to wait for the peer's signature (default 10)"),
     END,
 };
 static const cli_arg lock_cancel[] = {
-    {"hash", "HASH", NULL, CLI_TEXT, true, "as `lock list` shows it", NULL},
+    {"hash", "LOCK|HASH", NULL, CLI_TEXT, true, "as `lock list` shows it, or its hash", NULL},
+    {"channel", "--channel", "CHANNEL", CLI_TEXT, false, "if several have it", NULL},
     WAIT("how long to wait for the payer's signature (default 10)"),
     END,
 };
@@ -183,7 +190,18 @@ static const cli_column channel_columns[] = {
     {"  paid to peer", "ended.paid.peer", CLI_PLAIN},
     STOP,
 };
-static const cli_view channel_view = {.layout = CLI_FIELDS, .columns = channel_columns};
+static const cli_column pending_columns[] = {
+    {"locked", "direction", CLI_PLAIN},
+    {"amount", "amount", CLI_RIGHT},
+    {"expires", "lock.expiry", CLI_TIME},
+    {"hash", "lock.hash", CLI_SHORT},
+    {"condition", "lock.condition", CLI_SHORT},
+    {"wanted", "wanted", CLI_PLAIN},
+    {"id", "payment", CLI_PLAIN},
+    STOP,
+};
+static const cli_view pending_view = {.layout = CLI_TABLE, .columns = pending_columns, .list = "locks"};
+static const cli_view channel_view = {.layout = CLI_FIELDS, .columns = channel_columns, .then = &pending_view};
 
 static const cli_column channels_columns[] = {
     {"channel", "id", CLI_SHORT},
@@ -231,7 +249,10 @@ static const cli_column payment_columns[] = {
     {"amount", "amount", CLI_PLAIN},
     {"direction", "direction", CLI_PLAIN},
     {"expires", "lock.expiry", CLI_TIME},
-    {"hash", "lock.hash", CLI_PLAIN},
+    {"lock", "lock.id", CLI_PLAIN},
+    {"  amount", "lock.amount", CLI_PLAIN},
+    {"  hash", "lock.hash", CLI_PLAIN},
+    {"  condition", "lock.condition", CLI_PLAIN},
     {"preimage", "preimage", CLI_PLAIN},
     {"channel", "channel", CLI_PLAIN},
     {"version", "version", CLI_PLAIN},
@@ -257,13 +278,9 @@ static const cli_view payments_view = {
     .layout = CLI_TABLE, .columns = payments_columns, .list = "payments", .empty = "No payments here."};
 
 static const cli_column locks_columns[] = {
-    {"", "direction", CLI_PLAIN},
-    {"amount", "amount", CLI_RIGHT},
-    {"expires", "lock.expiry", CLI_TIME},
-    {"channel", "channel", CLI_SHORT},
-    {"hash", "lock.hash", CLI_PLAIN},
-    {"id", "id", CLI_PLAIN},
-    STOP,
+    {"", "direction", CLI_PLAIN},      {"amount", "amount", CLI_RIGHT},  {"expires", "lock.expiry", CLI_TIME},
+    {"channel", "channel", CLI_SHORT}, {"hash", "lock.hash", CLI_SHORT}, {"condition", "lock.condition", CLI_SHORT},
+    {"lock", "lock.id", CLI_PLAIN},    {"id", "id", CLI_PLAIN},          STOP,
 };
 static const cli_view locks_view = {
     .layout = CLI_TABLE, .columns = locks_columns, .list = "locks", .empty = "No conditional payments are pending."};
@@ -352,10 +369,10 @@ const cli_command cli_commands[] = {
     {"payment", "list", "payments made and received", "GET", "/v1/payments", payment_list, &payments_view, NULL, NULL},
     {"payment", "show", "one payment that this node made", "GET", "/v1/payments/{id}", payment_show, &payment_view,
      NULL, NULL},
-    {"lock", "add", "pay on condition: when the payee shows the preimage of a hash", "POST", "/v1/locks", lock_add,
+    {"lock", "add", "pay on condition: the preimage of a hash, or what a contract says", "POST", "/v1/locks", lock_add,
      &paid_view, NULL, "It is accepted, but not agreed yet; `channel-cli payment show ID` tells."},
-    {"lock", "fulfil", "claim a conditional payment with its preimage", "POST", "/v1/locks/fulfil", lock_fulfil,
-     &channel_view, NULL, "The payer has not signed yet; in time, the preimage goes to the chain."},
+    {"lock", "fulfil", "claim a conditional payment with its preimage, or release one", "POST", "/v1/locks/fulfil",
+     lock_fulfil, &channel_view, NULL, "The peer has not signed yet; in time, a preimage goes to the chain."},
     {"lock", "cancel", "give a conditional payment back", "POST", "/v1/locks/cancel", lock_cancel, &channel_view, NULL,
      "The payer has not signed yet; it will."},
     {"lock", "list", "conditional payments that are pending", "GET", "/v1/locks", lock_list, &locks_view, NULL, NULL},

@@ -219,10 +219,17 @@ static bool is_given(const cli_call *call, const cli_arg *arg) {
   return json_object_get(call->args, arg->name);
 }
 
+static const cli_arg *named(const cli_command *c, const char *name) {
+  const cli_arg *a = c->args;
+  while (strcmp(a->name, name) != 0)
+    a++;
+  return a;
+}
+
 static int check_complete(cli_call *call) {
   const cli_command *c = call->command;
   for (const cli_arg *a = c->args; a->name; a++) {
-    bool other = a->not_with && call->batch;
+    bool other = a->not_with && is_given(call, named(c, a->not_with));
     if (a->required && !other && !is_given(call, a)) return usage(call, "This is missing: ", a->label);
   }
   if (call->batch && (json_object_get(call->args, "id") || json_object_get(call->args, "amount")))

@@ -5,6 +5,7 @@ import sys
 from daemon import Refused, World, open_channel, run, until
 
 PERIOD = 60
+SAYS = "0x1e9bcb8c6e51608e9dc01b4e1821f389463af3a5"  # cd_dev_condition: what is owed is the payload
 FLAGS = ("--challenge-period", str(PERIOD), "--lock-margin", "60")
 
 
@@ -114,6 +115,45 @@ def revealed_while_the_payer_is_away():
             node.stop()
 
 
+def decided_by_a_contract():
+    """The payer is gone; a contract says that a part is owed."""
+    with World() as world:
+        a, b, channel = pair(world)
+        terms = {"id": "share", "channel": channel, "amount": "5000", "expires_in": 600, "condition": SAYS, "gas": 1000}
+        word = f"0x{3000:064x}"
+        for code, body in (("bad_argument", {"payload": "0x123"}), ("bad_argument", {"payload": "0x" + "00" * 65}),
+                           ("bad_argument", {"payload": "0xzz"}), ("missing_field", {}),
+                           ("bad_argument", {"payload": word, "hash": secret(1)[1]}),
+                           ("bad_argument", {"payload": word, "gas": 0}),
+                           ("bad_argument", {"payload": word, "condition": "0x" + "00" * 20}),
+                           ("lock_limit", {"payload": word, "gas": 1000001})):
+            refused(code, lambda: a.post("/v1/locks", {**terms, **body}))
+        assert a.payments() == []
+        done = a.post("/v1/locks", {**terms, "payload": word, "wait_ms": 60000})
+        assert done["status"] == "locked" and done["lock"]["condition"] == SAYS, done
+        both(a, b, "share", ("locked", None))
+        refused("unknown_lock", lambda: b.post("/v1/locks/fulfil", {"payment": "share"}))  # not the payee's to take
+        lock(a, channel, "order-1", 7000, 1, 600)
+        refused("unknown_lock", lambda: a.post("/v1/locks/fulfil", {"payment": "order-1"}))  # only its preimage can
+        a.kill()
+        b.post(f"/v1/channels/{channel}/challenge", {})
+        until("the challenge", lambda: b.show(channel)["waits_for"]["code"] == "window")
+        b.post("/v1/dev/warp", {"seconds": PERIOD + 1})
+        b.post("/v1/dev/mine", {"blocks": 3})
+        assert b.show(channel)["phase"] == "disputed"  # it is not asked before the expiry
+        b.post("/v1/dev/warp", {"seconds": 600})
+        until("the settlement", lambda: b.post("/v1/dev/mine", {"blocks": 1}) and b.show(channel)["phase"] == "closed")
+        a.start()
+        both(a, b, "share", ("settled", None))
+        both(a, b, "order-1", ("failed", "expired"))
+        for node, direction in ((a, "out"), (b, "in")):
+            row = node.payments(direction=direction)[0]
+            assert (row["amount"], row["lock"]["amount"]) == ("3000", "5000"), row
+        assert (a.balance(), b.balance()) == (997000, 1003000)
+        for node in (a, b):
+            node.stop()
+
+
 def settled_on_chain():
     """The payer is gone for good. One payment's preimage is known, the other's is not."""
     with World() as world:
@@ -144,4 +184,5 @@ def settled_on_chain():
             node.stop()
 
 
-sys.exit(run("locks", (accepted_and_given_back, expired, revealed_while_the_payer_is_away, settled_on_chain)))
+sys.exit(run("locks", (accepted_and_given_back, expired, revealed_while_the_payer_is_away, decided_by_a_contract,
+                       settled_on_chain)))
