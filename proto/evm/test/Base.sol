@@ -69,8 +69,13 @@ abstract contract Base {
         (p.asset, p.period, p.bond, p.salt) = (asset, 86400, 1 ether, keccak256(abi.encode("salt", n)));
     }
 
+    // Key 0 is nobody's: the zero address, and a signature of zeros.
+    function signer(Pair memory p, uint256 side) internal pure returns (address) {
+        return p.key[side] == 0 ? address(0) : vm.addr(p.key[side]);
+    }
+
     function paramsHash(Pair memory p) internal view returns (bytes32) {
-        (address s0, address s1) = (vm.addr(p.key[0]), vm.addr(p.key[1]));
+        (address s0, address s1) = (signer(p, 0), signer(p, 1));
         bytes32 tag = keccak256(abi.encode(p.salt));
         return
             keccak256(abi.encode(block.chainid, address(adj), s0, s1, p.payout[0], p.payout[1], p.period, p.bond, tag));
@@ -82,8 +87,8 @@ abstract contract Base {
 
     function words(Pair memory p, uint256 side, uint256 version) internal view returns (uint256[6] memory w) {
         uint256 terms = (p.period << 64) | (p.epoch << 48) | (UNTIL << 8) | side;
-        w[0] = (uint256(uint160(vm.addr(p.key[0]))) << 96) | p.bond;
-        w[1] = (uint256(uint160(vm.addr(p.key[1]))) << 96) | terms;
+        w[0] = (uint256(uint160(signer(p, 0))) << 96) | p.bond;
+        w[1] = (uint256(uint160(signer(p, 1))) << 96) | terms;
         (w[2], w[3]) = (uint160(p.payout[0]), uint160(p.payout[1]));
         w[4] = (uint256(uint160(p.asset)) << 96) | version;
         w[5] = uint256(keccak256(abi.encode(p.salt)));
@@ -118,6 +123,7 @@ abstract contract Base {
     }
 
     function signed(uint256 key, bytes32 what) internal pure returns (Signature memory) {
+        if (key == 0) return Signature(0, 0);
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, what);
         return Signature(r, bytes32(uint256(s) | (uint256(v - 27) << 255)));
     }

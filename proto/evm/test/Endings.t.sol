@@ -79,7 +79,7 @@ contract EndingsTest is Base {
         adj.close(w, net, sigs);
     }
 
-    function test_signatures_have_one_form_and_zero_signs_nothing() public {
+    function test_signatures_have_one_form() public {
         Pair memory p = newPair(address(0));
         uint256[6] memory w = words(p);
         Signature[2] memory sigs = both(p, closeFields(p, 0));
@@ -92,8 +92,14 @@ contract EndingsTest is Base {
             vm.expectRevert(BadSignature.selector);
             adj.close(w, 0, sigs);
         }
-        w[0] &= 2 ** 96 - 1; // signer 0 is the zero address, which ecrecover returns for garbage
-        sigs[0] = Signature(0, 0);
+    }
+
+    // ecrecover's answer to garbage is no signer's address. All else about this close is in order.
+    function test_the_zero_address_signs_nothing() public {
+        Pair memory p = newPair(address(0));
+        p.key[0] = 0;
+        uint256[6] memory w = words(p);
+        Signature[2] memory sigs = both(p, closeFields(p, 0));
         vm.expectRevert(BadSignature.selector);
         adj.close(w, 0, sigs);
     }
@@ -245,6 +251,20 @@ contract EndingsTest is Base {
         eq(adj.credit(p.payout[0], address(0)) + adj.credit(p.payout[1], address(0)), 0, "no credit");
     }
 
+    // The check before a payout, by its name: 100,000 gas for coin, 300,000 for a token, and what the call itself takes.
+    function testFuzz_too_little_gas_for_a_payout(bool native, uint256 limit) public {
+        Pair memory p = newPair(native ? address(0) : address(token));
+        deposit(p, 0, 1000);
+        uint256[6] memory w = words(p);
+        Signature[2] memory sigs = both(p, closeFields(p, 0));
+        limit = native ? 100_000 + limit % 40_000 : 300_000 + limit % 40_000;
+        vm.expectRevert(NotEnoughGas.selector);
+        adj.close{gas: limit}(w, 0, sigs);
+        eq(epochOf(p), 0, "nothing has happened");
+        adj.close{gas: limit + 120_000}(w, 0, sigs);
+        eq(balance(p.asset, p.payout[0]), 1000, "with more it does");
+    }
+
     function testFuzz_a_token_out_of_order_is_credited(uint8 how) public {
         OldToken old = new OldToken();
         old.mint(address(this), 1000);
@@ -315,6 +335,31 @@ contract EndingsTest is Base {
         adj.withdraw(w, what, sigs);
         close(p, 0);
         eq(p.payout[0].balance, 700, "the rest: p0 = clamp(1000 - 0, 0, 700)");
+    }
+
+    function testFuzz_a_payees_withdrawal_is_its_consent(bool sender, bool taker) public {
+        Pair memory p = newPair(address(0));
+        deposit(p, 0, 1000);
+        (uint256 own, uint256 side) = (sender ? 1 : 0, taker ? 1 : 0);
+        uint256[6] memory w = words(p, side, 0);
+        bytes32 what = bytes32(uint256(300));
+        Signature[2] memory sigs = both(p, withdrawFields(p, 0, side, 300));
+        vm.expectRevert(BadSignature.selector); // by nobody's payee
+        adj.withdrawByPayee(w, what, sigs[1 - own]);
+        vm.prank(p.payout[own]);
+        vm.expectRevert(BadSignature.selector); // its own signature is not the other's
+        adj.withdrawByPayee(w, what, sigs[own]);
+        vm.prank(p.payout[own]);
+        vm.expectRevert(BadSignature.selector); // another amount than was signed
+        adj.withdrawByPayee(w, bytes32(uint256(301)), sigs[1 - own]);
+        vm.prank(p.payout[own]);
+        adj.withdrawByPayee(w, what, sigs[1 - own]);
+        eq(p.payout[side].balance, 300, "to the payee of the side that withdraws");
+        eq(p.payout[1 - side].balance, 0, "to nobody else");
+        require(contribution(p, side) == (taker ? -300 : int256(700)), "of its contribution");
+        vm.prank(p.payout[own]);
+        vm.expectRevert(WrongSeq.selector); // once
+        adj.withdrawByPayee(w, what, sigs[1 - own]);
     }
 
     function test_the_last_number() public {

@@ -124,6 +124,17 @@ contract LocksTest is Base {
         eq(p.payout[1].balance, ok ? 1300 : 0, "all or nothing");
     }
 
+    function testFuzz_too_little_gas_for_a_condition(uint256 limit) public {
+        bytes memory lock = lockOn(new Condition(0, 300), 300, 0, 0, 8_000_000);
+        Pair memory p = disputed(lock);
+        uint256[6] memory w = words(p);
+        vm.expectRevert(NotEnoughGas.selector);
+        adj.settle{gas: 200_000 + limit % 7_900_000}(w, 0, 7, lock);
+        eq(epochOf(p), 0, "nothing has happened");
+        adj.settle{gas: 8_500_000}(w, 0, 7, lock);
+        eq(p.payout[1].balance, 1300, "with more it does");
+    }
+
     function refused(bytes memory locks) private {
         Pair memory p = disputed(locks);
         uint256[6] memory w = words(p);
