@@ -225,7 +225,9 @@ def contract(_quick):
     evm = f"{ROOT}/scripts/evm"
     return [Job("artifact of the contract", [evm, "check"], timeout=900),
             Job("forge tests of the contract", [evm, "tap"], timeout=900),
-            Job("gas of the contract", [evm, "gas", "--channels", "2", "--check"], timeout=600)]
+            Job("gas of the contract", [evm, "gas", "--channels", "2", "--check"], timeout=600),
+            Job("gas on anvil's default fork", [evm, "gas", "--channels", "1", "--check", "--hardfork", "default"],
+                timeout=600)]
 
 
 def crash(_quick):
