@@ -35,6 +35,8 @@ static const setting settings[] = {
     {"contract", "", "ADDRESS", ADDRESS, AT(contract), 0, 0, "the Adjudicator on the evm chain"},
     {"chain-id", "0", "N", NUMBER, AT(chain_id), 0, INT64_MAX, "the evm chain's id; 0: what its nodes say"},
     {"l1-poll", "2000", "MS", NUMBER, AT(l1_poll), 50, 60000, "how often the evm chain's nodes are asked"},
+    {"max-fee", "500000000000", "WEI", NUMBER, AT(max_fee), 1000000, 1000000000000000,
+     "the most that is offered for a unit of gas on the evm chain, in disputes too"},
     {"workers", "0", "N", NUMBER, AT(workers), 0, CD_MAX_WORKERS, "threads for channels; 0: one per processor"},
     {"passphrase-file", NULL, "FILE", TEXT, AT(passphrase_file), 0, 0,
      "its first line opens the seed (default: CHANNELD_PASSPHRASE, or asked for)"},

@@ -32,6 +32,7 @@ typedef struct cd_config {
   ch_addr contract;                  /* of "evm": the Adjudicator */
   uint64_t chain_id;                 /* of "evm"; 0: what the nodes say */
   uint64_t l1_poll;                  /* of "evm": milliseconds between looks at the chain */
+  uint64_t max_fee;                  /* of "evm": wei for a unit of gas */
   uint64_t workers;                  /* 0: as many as there are processors */
   char passphrase_file[CD_PATH_LEN]; /* "": none */
   cd_log_level log;

@@ -130,7 +130,8 @@ static bool open_evm(program *d, const ch_secret *account) {
                           .contract = c->contract,
                           .path = path,
                           .account = account,
-                          .poll_ms = (uint32_t)c->l1_poll};
+                          .poll_ms = (uint32_t)c->l1_poll,
+                          .fee_limit = c->max_fee};
   if (!split_urls(d, urls, &cfg.n_urls)) return false;
   snprintf(path, sizeof path, "%s/evm.db", c->dir);
   if (c->confirmations == CD_FINAL_SAFE)

@@ -17,6 +17,7 @@
 #define VALID UINT32_MAX
 #define PERIOD 86400u
 #define BATCH 50
+#define MAX_FEE 500000000000u
 #define NAMES 64
 
 typedef struct person {
@@ -176,7 +177,7 @@ static void make_rich(const ch_addr *who, const char *wei) {
 static void init_person(person *p) {
   memset(p, 0, sizeof *p);
   randombytes_buf(p->key.b, sizeof p->key.b);
-  if (cd_evm_writer_init(&p->w, rpc, &chain, &p->key, 0, now, NULL) != CH_OK) die("a key", "is none");
+  if (cd_evm_writer_init(&p->w, rpc, &chain, &p->key, MAX_FEE, now, NULL) != CH_OK) die("a key", "is none");
   make_rich(&p->w.account, "0xd3c21bcecceda1000000"); /* 10^24 */
 }
 

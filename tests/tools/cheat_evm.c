@@ -7,6 +7,8 @@
 #include "l1/evm/reader.h"
 #include "l1/evm/writer.h"
 
+#define MAX_FEE 500000000000u
+
 static cd_rpc *connect_to(const char *url) {
   char why[CD_RPC_TEXT];
   cd_rpc *rpc = NULL;
@@ -68,7 +70,7 @@ bool cheat_evm_submit(const char *url, const ch_chain *chain, const ch_secret *a
   cd_rpc *rpc = connect_to(url);
   cd_evm_writer w;
   bool sent = false;
-  if (rpc == NULL || cd_evm_writer_init(&w, rpc, chain, account, 0, never_asked, NULL) != CH_OK) return false;
+  if (rpc == NULL || cd_evm_writer_init(&w, rpc, chain, account, MAX_FEE, never_asked, NULL) != CH_OK) return false;
   for (size_t i = 0; !sent && i < fx->n; i++) {
     if (fx->v[i].kind == CH_FX_TX && fx->v[i].u.tx.tx.kind == CH_TX_CHALLENGE)
       sent = send_tx(&w, &fx->v[i].u.tx.tx, fx->v[i].u.tx.value);

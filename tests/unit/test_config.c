@@ -219,6 +219,11 @@ static void chain_settings(void **state) {
   assert_refused(*state, "--confirmations=latest", NULL, "safe or finalized");
   assert_refused(*state, "--confirmations=1001", NULL, "safe or finalized");
   assert_refused(*state, "--l1-poll=1", NULL, "from 50 to");
+  assert_true(c.max_fee == 500000000000);
+  assert_int_equal(load(*state, &c, why, "--max-fee", "20000000000"), CD_CONFIG_OK);
+  assert_true(c.max_fee == 20000000000);
+  assert_refused(*state, "--max-fee", "20", "give a whole number from 1000000 to 1000000000000000"); /* no gwei */
+  assert_refused(*state, "--max-fee", "1000000000000001", "give a whole number from 1000000");
 }
 
 /* Several of one source belong together; those of a later source replace them. */

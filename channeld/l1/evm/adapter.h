@@ -18,7 +18,7 @@ typedef struct cd_l1_evm_config {
   uint32_t confirmations;   /* blocks on top of one that counts as final */
   const char *final_tag;    /* "safe" or "finalized": instead of confirmations; else NULL */
   uint32_t poll_ms;         /* how often to look; 0: CD_EVM_POLL_MS */
-  uint64_t fee_limit;       /* wei for each unit of gas; 0: the usual */
+  uint64_t fee_limit;       /* wei for each unit of gas */
 } cd_l1_evm_config;
 
 /* Asks the nodes whether chain and contract are the right ones and fills *out; sodium_init() comes before. The

@@ -12,8 +12,7 @@
 
 #include "channel/types.h"
 
-#define CD_FEE_LIMIT 500000000000u /* 500 gwei: what is offered at most unless the operator says otherwise */
-#define CD_FEE_BLOCKS 10           /* that eth_feeHistory is asked for, with the percentile below */
+#define CD_FEE_BLOCKS 10 /* that eth_feeHistory is asked for, with the percentile below */
 #define CD_FEE_PERCENTILE 50
 
 typedef struct cd_fee {

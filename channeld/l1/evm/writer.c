@@ -21,12 +21,7 @@
 ch_err cd_evm_writer_init(cd_evm_writer *w, cd_rpc *rpc, const ch_chain *chain, const ch_secret *key,
                           uint64_t fee_limit, uint64_t (*now)(void *ctx), void *now_ctx) {
   ch_pubkey pub;
-  *w = (cd_evm_writer){.rpc = rpc,
-                       .chain = *chain,
-                       .key = key,
-                       .fee_limit = fee_limit == 0 ? CD_FEE_LIMIT : fee_limit,
-                       .now = now,
-                       .now_ctx = now_ctx};
+  *w = (cd_evm_writer){.rpc = rpc, .chain = *chain, .key = key, .fee_limit = fee_limit, .now = now, .now_ctx = now_ctx};
   pthread_mutex_init(&w->lock, NULL);
   ch_err err = ch_pubkey_of(&pub, key);
   return err == CH_OK ? ch_address_of(&w->account, &pub) : err;

@@ -28,7 +28,7 @@ typedef struct cd_evm_writer {
   uint64_t market_ms; /* cd_monotonic_ms when it was read; 0: never */
 } cd_evm_writer;
 
-/* `fee_limit` 0: CD_FEE_LIMIT. CH_ERR_KEY. */
+/* CH_ERR_KEY. */
 ch_err cd_evm_writer_init(cd_evm_writer *w, cd_rpc *rpc, const ch_chain *chain, const ch_secret *key,
                           uint64_t fee_limit, uint64_t (*now)(void *ctx), void *now_ctx) CH_MUST_CHECK;
 void cd_evm_writer_free(cd_evm_writer *w);
