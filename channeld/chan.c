@@ -238,7 +238,7 @@ static void note(cd_worker *w, cd_chan *c) {
   if (info.blind_locks != 0 && info.blind_locks != c->blind_locks) watch_hashes(w, c);
   c->blind_locks = info.blind_locks;
   if (info.phase == CH_PHASE_ABANDONED) cd_keeper_drop(w->node->keeper, &c->id);
-  cd_entry entry = {info.id, info.peer, info.params.asset, info.phase, info.spendable, info.frozen};
+  cd_entry entry = {info.id, info.peer, info.params.asset, info.phase, info.spendable, info.params.bond, info.frozen};
   if (!cd_directory_put(&w->node->directory, &entry)) cd_log(CD_LOG_ERROR, "node", "out of memory");
 }
 

@@ -103,16 +103,21 @@ cd_found cd_directory_payer(cd_directory *d, const ch_pubkey *peer, ch_amount am
   return found == 1 || peer != NULL ? CD_FOUND_ONE : CD_FOUND_MANY;
 }
 
+static void count(cd_counts *n, const cd_entry *e) {
+  bool live = e->phase != CH_PHASE_CLOSED && e->phase != CH_PHASE_ABANDONED;
+  n->total++;
+  n->live += live;
+  n->open += e->phase == CH_PHASE_OPEN;
+  n->frozen += e->frozen;
+  if (live && ch_amount_add(&n->bonds, n->bonds, e->bond) != CH_OK) n->bonds.v = CH_MONEY_MAX;
+}
+
 cd_counts cd_directory_count(cd_directory *d, const ch_pubkey *peer) {
   cd_counts n = {0};
   size_t i = 0;
   pthread_mutex_lock(&d->lock);
   for (const cd_entry *e; (e = cd_table_next(&d->entries, &i)) != NULL;) {
-    if (peer != NULL && !ch_pubkey_eq(&e->peer, peer)) continue;
-    n.total++;
-    n.live += e->phase != CH_PHASE_CLOSED && e->phase != CH_PHASE_ABANDONED;
-    n.open += e->phase == CH_PHASE_OPEN;
-    n.frozen += e->frozen;
+    if (peer == NULL || ch_pubkey_eq(&e->peer, peer)) count(&n, e);
   }
   pthread_mutex_unlock(&d->lock);
   return n;

@@ -14,7 +14,8 @@ typedef struct cd_entry {
   ch_addr asset;
   ch_phase phase;
   ch_amount spendable;
-  bool frozen; /* or quarantined */
+  ch_amount bond; /* of a dispute */
+  bool frozen;    /* or quarantined */
 } cd_entry;
 
 typedef struct cd_directory {
@@ -24,6 +25,7 @@ typedef struct cd_directory {
 
 typedef struct cd_counts {
   unsigned total, live, open, frozen; /* live: not ended */
+  ch_amount bonds;                    /* of the living ones, CH_MONEY_MAX if that is not enough */
 } cd_counts;
 
 typedef enum cd_found { CD_FOUND_NONE, CD_FOUND_ONE, CD_FOUND_MANY } cd_found;

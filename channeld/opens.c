@@ -165,7 +165,7 @@ static void announce(cd_worker *w, const ch_channel *state) {
   ch_info i;
   cd_node_env_at(w->node, &w->head, &env);
   ch_channel_info(state, &env, &i);
-  cd_entry entry = {i.id, i.peer, i.params.asset, i.phase, i.spendable, i.frozen};
+  cd_entry entry = {i.id, i.peer, i.params.asset, i.phase, i.spendable, i.params.bond, i.frozen};
   if (!cd_directory_put(&w->node->directory, &entry)) cd_log(CD_LOG_ERROR, "node", "out of memory");
 }
 

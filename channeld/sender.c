@@ -102,13 +102,12 @@ cd_sent cd_sender_broadcast(cd_sender *s, const cd_tx_row *row, char why[200]) {
 
 /* What the fees and bonds of disputes in all living channels would take. */
 static bool disputes_cost(cd_node *n, ch_amount *out) {
-  ch_amount one;
-  unsigned live = cd_directory_count(&n->directory, NULL).live;
-  *out = ch_amount_of(0);
-  if (n->l1.ops->dispute_cost(n->l1.ctx, &one) != CH_OK || ch_amount_add(&one, one, n->config.bond) != CH_OK)
-    return false;
-  for (unsigned i = 0; i < live; i++) {
-    if (ch_amount_add(out, *out, one) != CH_OK) return false;
+  ch_amount fees;
+  const cd_counts channels = cd_directory_count(&n->directory, NULL);
+  *out = channels.bonds;
+  if (n->l1.ops->dispute_cost(n->l1.ctx, &fees) != CH_OK) return false;
+  for (unsigned i = 0; i < channels.live; i++) {
+    if (ch_amount_add(out, *out, fees) != CH_OK) out->v = CH_MONEY_MAX;
   }
   return true;
 }

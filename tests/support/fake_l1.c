@@ -144,10 +144,18 @@ static ch_err l1_receipt(void *ctx, const ch_hash *hash, const ch_hash *channel,
 }
 
 static ch_err l1_balance(void *ctx, const ch_addr *who, const ch_addr *asset, ch_amount *out) {
-  (void)ctx;
+  fake_l1 *f = lock(ctx);
   (void)who;
   (void)asset;
-  *out = ch_amount_of(0);
+  *out = f->balance;
+  unlock(f);
+  return CH_OK;
+}
+
+static ch_err l1_dispute_cost(void *ctx, ch_amount *out) {
+  fake_l1 *f = lock(ctx);
+  *out = f->dispute_cost;
+  unlock(f);
   return CH_OK;
 }
 
@@ -163,6 +171,7 @@ static const cd_l1_ops OPS = {
     .outbid = l1_outbid,
     .broadcast = l1_broadcast,
     .receipt = l1_receipt,
+    .dispute_cost = l1_dispute_cost,
 };
 
 void fake_l1_init(fake_l1 *f, cd_l1 *out) {

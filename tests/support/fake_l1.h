@@ -32,6 +32,8 @@ typedef struct fake_l1 {
   bool refuses;          /* broadcasts are refused for good */
   unsigned broken;       /* broadcasts of bytes that were not stored before: must stay 0 */
   size_t most_in_flight; /* of the pool */
+  ch_amount balance;     /* of every account */
+  ch_amount dispute_cost;
   /* Whether bytes with this hash are stored. */
   bool (*stored)(void *ctx, const ch_hash *hash);
   void *stored_ctx;

@@ -1,5 +1,7 @@
 /* The sender against a chain that loses, refuses, delays and reorders: everything goes out once, and in the end all of
  * it. */
+#include <fcntl.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,6 +20,7 @@
 
 typedef struct fixture {
   tempdir dir;
+  int stderr_was; /* 0: it was not redirected */
   cd_node node;
   fake_l1 chain;
   uint8_t next_key;
@@ -101,6 +104,7 @@ static int setup(void **state) {
 static int teardown(void **state) {
   fixture *f = *state;
   stop(f);
+  if (f->stderr_was != 0) dup2(f->stderr_was, STDERR_FILENO);
   assert_int_equal(f->chain.broken, 0); /* nothing leaves before it is stored */
   f->node.store.ops->close(f->node.store.ctx);
   cd_directory_free(&f->node.directory);
@@ -163,6 +167,39 @@ static void until_done(fixture *f, uint8_t key) {
   while (get(f, key).r.status != CD_TX_DONE) {
     if (cd_monotonic_ms() > end) fail_msg("row %u stays %d", key, get(f, key).r.status);
     fake_l1_mine(&f->chain, 0);
+    look(f);
+    usleep(2000);
+  }
+}
+
+/* --- The log --- */
+
+static void keep_log(fixture *f) {
+  char path[PATH_MAX];
+  int file = open(tempdir_file(path, &f->dir, "log"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  assert_true(file >= 0);
+  fflush(stderr);
+  f->stderr_was = dup(STDERR_FILENO);
+  assert_true(f->stderr_was > 0 && dup2(file, STDERR_FILENO) == STDERR_FILENO);
+  close(file);
+}
+
+/* How often `text` was logged. */
+static unsigned logged(fixture *f, const char *text) {
+  char path[PATH_MAX], line[1000];
+  unsigned n = 0;
+  FILE *file = fopen(tempdir_file(path, &f->dir, "log"), "re");
+  assert_non_null(file);
+  while (fgets(line, sizeof line, file) != NULL)
+    n += strstr(line, text) != NULL;
+  fclose(file);
+  return n;
+}
+
+static void until_logged(fixture *f, const char *text) {
+  uint64_t end = cd_monotonic_ms() + PATIENCE_MS;
+  while (logged(f, text) == 0) {
+    if (cd_monotonic_ms() > end) fail_msg("it does not log: %s", text);
     look(f);
     usleep(2000);
   }
@@ -369,6 +406,31 @@ static void closings_wait_for_those_that_were_announced(void **state) {
   assert_true(together(f, a, b));
 }
 
+static void channel(fixture *f, uint8_t id, ch_phase phase, uint64_t bond) {
+  const cd_entry e = {.id = {{id}}, .phase = phase, .bond = ch_amount_of(bond)};
+  assert_true(cd_directory_put(&f->node.directory, &e));
+}
+
+/* Each living channel's fees, and its own bond, whoever named it. */
+static void a_balance_too_small_for_disputes_is_told(void **state) {
+  fixture *f = *state;
+  f->node.config.bond = ch_amount_of(1000); /* for channels opened from now on */
+  f->chain.dispute_cost = ch_amount_of(10);
+  f->chain.balance = ch_amount_of(94);
+  channel(f, 1, CH_PHASE_OPEN, 40);
+  channel(f, 2, CH_PHASE_OPENING, 35);
+  channel(f, 3, CH_PHASE_CLOSED, 500);
+  keep_log(f);
+  start(f);
+  until_logged(f, "the account cannot pay for a dispute of every channel: send coin to it balance=94 needed=95");
+  pthread_mutex_lock(&f->chain.lock);
+  f->chain.balance = ch_amount_of(95);
+  pthread_mutex_unlock(&f->chain.lock);
+  fake_l1_mine(&f->chain, 30);
+  until_logged(f, "the account can pay for a dispute of every channel again");
+  assert_int_equal(logged(f, "the account cannot pay"), 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -386,6 +448,7 @@ int main(void) {
       TEST(what_has_to_come_before_comes_before),
       TEST(closings_go_together_and_the_skipped_is_told),
       TEST(closings_wait_for_those_that_were_announced),
+      TEST(a_balance_too_small_for_disputes_is_told),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
