@@ -9,7 +9,7 @@ import anvil  # noqa: E402
 
 
 def main(build, *channels):
-    with anvil.Anvil() as chain, tempfile.TemporaryDirectory() as folder:
+    with anvil.Anvil(hardfork="cancun") as chain, tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "token.hex")
         with open(path, "w", encoding="ascii") as file:
             file.write(anvil.artifact("TestToken")["bytecode"].removeprefix("0x") + "\n")

@@ -1,17 +1,11 @@
 """An EVM chain for the end-to-end tests: anvil with the Adjudicator on it, mined by the test."""
-import json
-import os
-import re
 import shutil
-import subprocess
 import threading
-import urllib.request
 
-from daemon import ROOT, WAIT, World, open_channel, until
+from daemon import WAIT, World, open_channel, until
 from faultproxy import Proxy
+import anvil  # from tests/support, where daemon has led
 
-EVM = os.path.join(ROOT, "proto", "evm")
-ANVIL = os.path.join(EVM, "node_modules", "@foundry-rs", "anvil-linux-amd64", "bin", "anvil")
 COIN = 10**18
 CONFIRMATIONS = 3
 PERIOD = 3600
@@ -21,36 +15,17 @@ def quantity(text):
     return int(text, 16)
 
 
-class Anvil:
+class Chain(anvil.Anvil):
     """A chain whose blocks come every `interval` seconds, or when the test says so."""
 
     def __init__(self, interval=0.2):
-        subprocess.run([os.path.join(ROOT, "scripts", "evm"), "setup"], check=True, timeout=600)
-        self.process = subprocess.Popen([ANVIL, "--port", "0", "--no-mining", "--order", "fifo"],
-                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-                                        stdin=subprocess.DEVNULL)
-        for line in self.process.stdout:
-            found = re.search(r"Listening on ([0-9.:]+)", line)
-            if found:
-                break
-        else:
-            raise AssertionError("anvil does not start")
-        self.url, self.serial, self.interval = "http://" + found[1], 0, interval
-        threading.Thread(target=self.process.stdout.read, daemon=True).start()
+        super().__init__("--no-mining", "--order", "fifo")
+        self.interval = interval
         self.account = self.rpc("eth_accounts")[0]
         self.mining, self.ended = threading.Lock(), threading.Event()  # whoever holds the lock decides about blocks
         self.contract = self.deploy("Adjudicator")
         self.thread = threading.Thread(target=self.mine_on, daemon=True)
         self.thread.start()
-
-    def rpc(self, method, *params):
-        self.serial += 1
-        body = json.dumps({"jsonrpc": "2.0", "id": self.serial, "method": method, "params": params}).encode()
-        request = urllib.request.Request(self.url, body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=WAIT) as reply:
-            answer = json.loads(reply.read())
-        assert "error" not in answer, f"{method}: {answer.get('error')}"
-        return answer["result"]
 
     def mine_on(self):
         while not self.ended.wait(self.interval):
@@ -63,8 +38,7 @@ class Anvil:
             self.rpc("evm_mine")
 
     def deploy(self, name, arguments=""):
-        with open(os.path.join(EVM, "artifact", name + ".json")) as file:
-            code = json.load(file)["bytecode"] + arguments
+        code = anvil.artifact(name)["bytecode"] + arguments
         sent = self.rpc("eth_sendTransaction", {"from": self.account, "data": code, "gas": hex(15000000)})
         self.rpc("evm_mine")
         return self.rpc("eth_getTransactionReceipt", sent)["contractAddress"]
@@ -88,11 +62,10 @@ class Anvil:
         with self.mining:
             self.rpc("anvil_reorg", depth, [list(t) for t in transactions])
 
-    def close(self):
+    def stop(self):
         self.ended.set()
         self.thread.join(WAIT)
-        self.process.kill()
-        self.process.wait()
+        super().stop()
 
 
 class EvmWorld(World):
@@ -103,14 +76,14 @@ class EvmWorld(World):
 
     def __enter__(self):
         super().__enter__()
-        self.anvil = Anvil(self.interval)
+        self.anvil = Chain(self.interval)
         return self
 
     def __exit__(self, *error):
         for proxy in self.proxies:
             proxy.close()
         super().__exit__(*error)
-        self.anvil.close()
+        self.anvil.stop()
 
     def proxy(self, fault=None):
         self.proxies.append(Proxy(self.anvil.url, fault))

@@ -7,9 +7,9 @@ import subprocess
 import sys
 
 from daemon import BUILD, WAIT, Refused, run, until
-from evm import CONFIRMATIONS, EVM, EvmWorld, pay, quantity
+from evm import CONFIRMATIONS, EvmWorld, pay, quantity
+import anvil
 
-CAST = os.path.join(EVM, "node_modules", "@foundry-rs", "cast-linux-amd64", "bin", "cast")
 LONG = {"wait_ms": WAIT * 1000}
 SIGNED = 24
 
@@ -34,7 +34,7 @@ def random_transactions(seed):
 
 def of_cast(tx):
     kind, chain, nonce, fee, priority, gas, to, value, data, key = (str(part) for part in tx)
-    argv = [CAST, "mktx", "--rpc-url", "http://127.0.0.1:1", "--private-key", "0x" + key, "--chain", chain, "--nonce", nonce,
+    argv = [anvil.CAST, "mktx", "--rpc-url", "http://127.0.0.1:1", "--private-key", "0x" + key, "--chain", chain, "--nonce", nonce,
             "--gas-price", fee, "--gas-limit", gas, "--value", value]
     argv += ["--legacy"] if kind == "0" else ["--priority-gas-price", priority]
     if to == "-":
@@ -47,7 +47,7 @@ def of_cast(tx):
 
 
 def transactions_are_those_of_cast():
-    subprocess.run([os.path.join(EVM, "..", "..", "scripts", "evm"), "setup"], check=True, timeout=600)
+    anvil.install()
     seed = random.randrange(2**32)
     all_of_them = list(random_transactions(seed))
     lines = "".join(" ".join(str(part) for part in tx) + "\n" for tx in all_of_them)
@@ -60,18 +60,25 @@ def transactions_are_those_of_cast():
         assert one == other, f"seed {seed}: {tx}: {one}, not {other}"
 
 
-class Token:
-    """A token that knows all forms of consent, and two nodes that have some."""
+def token_nodes(world):
+    flags = ("--max-deposit", "1000000", "--assets", "any")
+    a, b = world.evm_node("payer", *flags), world.evm_node("merchant", *flags)
+    a.connect(b)
+    return a, b
 
-    def __init__(self, world):
-        self.anvil, self.address = world.anvil, world.anvil.deploy("TestToken")
-        flags = ("--max-deposit", "1000000", "--assets", "any")
-        self.a, self.b = world.evm_node("payer", *flags), world.evm_node("merchant", *flags)
-        for node in (self.a, self.b):
-            self.anvil.rpc("eth_sendTransaction", {"from": self.anvil.account, "to": self.address, "gas": hex(200000),
-                                                   "data": f"0x40c10f19{self.word(node)}{10000:064x}"})
+
+class Token:
+    """A token, and two nodes that have some. The usual one knows all forms of consent."""
+
+    def __init__(self, world, nodes, name="TestToken"):
+        self.anvil, self.address = world.anvil, world.anvil.deploy(name)
+        self.a, self.b = nodes
+        for node in nodes:
+            self.call(self.anvil.account, f"0x40c10f19{self.word(node)}{10000:064x}")  # mint(address,uint256)
             until("the tokens", lambda: self.balance(self.holder(node)) == 10000)
-        self.a.connect(self.b)
+
+    def call(self, sender, data):
+        return self.anvil.rpc("eth_sendTransaction", {"from": sender, "to": self.address, "gas": hex(200000), "data": data})
 
     @staticmethod
     def holder(node):
@@ -85,6 +92,9 @@ class Token:
 
     def allowance(self, node):
         return self.ask("0xdd62ed3e" + self.word(node) + self.anvil.contract[2:].rjust(64, "0"))
+
+    def permits(self, node):
+        return self.ask("0x7ecebe00" + self.word(node))  # nonces(address)
 
     def ask(self, data):
         return quantity(self.anvil.rpc("eth_call", {"to": self.address, "data": data}, "latest"))
@@ -102,8 +112,8 @@ class Token:
 def tokens_need_no_approval_that_outlives_them():
     """A deposit takes its consent along, in one transaction; one for both sides is approved before, exactly."""
     with EvmWorld() as world:
-        token = Token(world)
-        a, b = token.a, token.b
+        a, b = nodes = token_nodes(world)
+        token = Token(world, nodes)
         wallet = a.get(f"/v1/wallet?asset={token.address}")
         assert (wallet["balance"], wallet["symbol"], wallet["decimals"]) == ("10000", "TEST", 6), wallet
         assert (a.get("/v1/wallet")["symbol"], a.get("/v1/wallet")["decimals"]) == (None, None)
@@ -123,6 +133,34 @@ def tokens_need_no_approval_that_outlives_them():
         # the payer paid 5 of the deposits for the merchant
         assert (token.balance(token.holder(a)), token.balance(token.holder(b))) == (9685, 10315)
         assert token.balance(world.anvil.contract) == 0
+
+
+def a_permit_goes_with_the_deposit():
+    """A token without authorizations: each deposit spends a permit for exactly its amount, in one transaction."""
+    with EvmWorld() as world:
+        a, b = nodes = token_nodes(world)
+        token = Token(world, nodes, "PermitToken")
+        channel = token.open(deposit="1000", peer_deposit="200")
+        assert (token.sent(a), token.sent(b)) == (1, 1)
+        a.post(f"/v1/channels/{channel}/deposit", {"amount": "50", **LONG})
+        assert (token.sent(a), token.permits(a), token.permits(b)) == (2, 2, 1)
+        assert (token.allowance(a), token.allowance(b)) == (0, 0)
+        assert token.balance(world.anvil.contract) == 1250
+
+
+def an_allowance_is_taken_back_first_where_the_token_wants_that():
+    """What an earlier consent has left over is in the way of the next one: it goes, then exactly what is needed comes."""
+    with EvmWorld() as world:
+        a, _ = nodes = token_nodes(world)
+        token = Token(world, nodes, "StrictToken")
+        holder = token.holder(a)
+        world.anvil.rpc("anvil_impersonateAccount", holder)
+        token.call(holder, f"0x095ea7b3{world.anvil.contract[2:].rjust(64, '0')}{7:064x}")  # approve(address,uint256)
+        world.anvil.rpc("anvil_stopImpersonatingAccount", holder)
+        until("the allowance", lambda: token.allowance(a) == 7)
+        token.open(deposit="1000")
+        assert token.sent(a) == 4, token.sent(a)  # the old approval, none, the new one, the deposit
+        assert (token.allowance(a), token.balance(world.anvil.contract)) == (0, 1000)
 
 
 def closings_in_one_transaction():
@@ -171,4 +209,5 @@ def deployment():
 
 
 sys.exit(run("evm_money", (transactions_are_those_of_cast, tokens_need_no_approval_that_outlives_them,
+                           a_permit_goes_with_the_deposit, an_allowance_is_taken_back_first_where_the_token_wants_that,
                            closings_in_one_transaction, deployment)))

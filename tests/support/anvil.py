@@ -1,11 +1,14 @@
 """Starts anvil, the EVM node of the contract's tools, on a port of its own, and asks it things.
 
     with Anvil() as chain: chain.url, chain.rpc("eth_blockNumber")
+
+Its hard fork is its own default unless `hardfork` names one.
 """
 import json
 import os
 import re
 import subprocess
+import threading
 import urllib.request
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
@@ -30,9 +33,9 @@ def artifact(name):
 
 
 class Anvil:
-    def __init__(self, *options, port=0):
+    def __init__(self, *options, hardfork=None):
         install()
-        argv = [ANVIL, "--port", str(port), "--hardfork", "cancun", *options]
+        argv = [ANVIL, "--port", "0", *(["--hardfork", hardfork] if hardfork else []), *options]
         self.serial = 0
         self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT, text=True)
@@ -45,7 +48,7 @@ class Anvil:
                 break
         else:
             raise AnvilError(f"anvil ended: {said}")
-        self.process.stdout.close()
+        threading.Thread(target=self.process.stdout.read, daemon=True).start()  # it logs every call
 
     def stop(self):
         self.process.kill()
