@@ -22,6 +22,7 @@ typedef struct cd_claim {
   cd_pay_id id;
   ch_hash channel;
   ch_amount amount;
+  ch_hash terms; /* of a conditional payment: what it asks for beside its time; else zero */
 } cd_claim;
 
 typedef struct cd_claims {

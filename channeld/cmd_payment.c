@@ -8,7 +8,7 @@
 #define LIST_DEFAULT 100
 
 static const cd_refusal id_used = {CD_CONFLICT, "payment_id_used",
-                                   "This payment id was used for another amount or channel.",
+                                   "This payment id was used for another amount, channel or condition.",
                                    "Choose another id, or repeat the payment exactly."};
 static const cd_refusal nobody_can = {CD_CONFLICT, "insufficient_funds", "No open channel can pay this amount now.",
                                       "`channel list` shows what each channel can spend."};
@@ -51,35 +51,58 @@ static void refuse(cd_pay_item *i, const cd_refusal *why) {
   i->refusal = *why;
 }
 
-/* The id is known, for this channel and amount: the same payment, or a misuse of its id. */
-static void meet(cd_pay_item *i, const wish *want, const ch_hash *channel, ch_amount amount) {
-  bool same = ch_amount_cmp(amount, i->op.amount) == 0 && (!want->has_channel || ch_hash_eq(channel, &i->channel));
-  if (!same) {
+/* The lock without its time, which is counted from the request. */
+static ch_hash terms_of(ch_lock lock) {
+  uint8_t bytes[CD_LOCK_MAX];
+  size_t len = 0;
+  ch_hash terms = {0};
+  lock.expiry = 0;
+  lock.payer = 0;
+  if (ch_lock_encode(bytes, sizeof bytes, &len, &lock) == CH_OK) ch_keccak256(&terms, bytes, len);
+  return terms;
+}
+
+static cd_claim claim_of(const cd_pay_item *i) {
+  cd_claim c = {.id = i->id, .channel = i->channel, .amount = i->op.amount};
+  if (i->op.kind == CH_OP_LOCK_ADD) c.terms = terms_of(ch_op_lock(&i->op, 0));
+  return c;
+}
+
+/* What was asked for when the row was made. Of a conditional payment that is over, its amount is what was paid. */
+static cd_claim claim_of_row(const cd_payment *row) {
+  ch_lock lock;
+  size_t at = 0;
+  cd_claim c = {.channel = row->channel, .amount = row->amount};
+  if (ch_lock_decode(&lock, row->lock, row->lock_len, &at) != CH_OK) return c;
+  c.amount = lock.amount;
+  c.terms = terms_of(lock);
+  return c;
+}
+
+/* The id is known, for this: the same payment, or a misuse of its id. */
+static void meet(cd_pay_item *i, const wish *want, const cd_claim *known) {
+  const cd_claim asked = claim_of(i);
+  bool same = ch_amount_cmp(known->amount, asked.amount) == 0 && ch_hash_eq(&known->terms, &asked.terms);
+  if (!same || (want->has_channel && !ch_hash_eq(&known->channel, &asked.channel))) {
     refuse(i, &id_used);
     return;
   }
   i->state = CD_PAY_KNOWN;
-  i->channel = *channel;
-}
-
-/* Of a conditional payment that is over, the row says what was paid. */
-static ch_amount asked_for(const cd_payment *row) {
-  ch_lock lock;
-  size_t at = 0;
-  return ch_lock_decode(&lock, row->lock, row->lock_len, &at) == CH_OK ? lock.amount : row->amount;
+  i->channel = known->channel;
 }
 
 /* Claims the id if it is new. With the claims' lock held. */
 static void prepare(cd_node *n, cd_pay_item *i, const wish *want) {
-  cd_payment row;
+  cd_payment row = {.lock_len = 0};
   const cd_claim *claim = cd_claims_get(&n->claims, &i->id);
   if (claim != NULL) {
-    meet(i, want, &claim->channel, claim->amount);
+    meet(i, want, claim);
     return;
   }
   ch_err err = cd_payment_read(n, &i->id, &row);
   if (err == CH_OK) {
-    meet(i, want, &row.channel, asked_for(&row));
+    const cd_claim before = claim_of_row(&row);
+    meet(i, want, &before);
     return;
   }
   cd_refusal why = cd_refusal_of(err == CH_ERR_UNKNOWN_CHANNEL ? CH_ERR_NO_MEMORY : err);
@@ -88,12 +111,13 @@ static void prepare(cd_node *n, cd_pay_item *i, const wish *want) {
     found = cd_directory_payer(&n->directory, want->has_peer ? &want->peer : NULL, i->op.amount, &i->channel);
   if (found != CD_FOUND_ONE) {
     refuse(i, found == CD_FOUND_NONE ? &nobody_can : &several_can);
-  } else if (err != CH_ERR_UNKNOWN_CHANNEL ||
-             !cd_claims_add(&n->claims, &(cd_claim){i->id, i->channel, i->op.amount})) {
-    refuse(i, &why);
-  } else {
-    i->state = CD_PAY_NEW;
+    return;
   }
+  const cd_claim mine = claim_of(i);
+  if (err == CH_ERR_UNKNOWN_CHANNEL && cd_claims_add(&n->claims, &mine))
+    i->state = CD_PAY_NEW;
+  else
+    refuse(i, &why);
 }
 
 static cd_pay *pay_new(cd_node *node, size_t n, cd_reply reply, uint64_t wait_ms) {

@@ -61,7 +61,9 @@ def accepted_and_given_back():
         lock(a, channel, "order-2", 7000, 2)
         assert money(a, channel) == (300000, 288000, 12000), money(a, channel)
         both(a, b, "order-1", ("locked", None))
-        assert lock(a, channel, "order-1", 5000, 1)["seq"] == lock(a, channel, "order-1", 5000, 1)["seq"]
+        assert lock(a, channel, "order-1", 5000, 1)["seq"] == lock(a, channel, "order-1", 5000, 1, 7200)["seq"]
+        refused("payment_id_used", lambda: lock(a, channel, "order-1", 5000, 2))  # another condition
+        refused("payment_id_used", lambda: a.post("/v1/payments", {"id": "order-1", "amount": "5000"}))
         refused("hash_used", lambda: lock(a, channel, "order-3", 5000, 1))
         refused("unknown_lock", lambda: b.post("/v1/locks/fulfil", {"preimage": secret(9)[0]}))
         refused("unknown_lock", lambda: a.post("/v1/locks/cancel", {"hash": secret(1)[1]}))  # not the payer's to give

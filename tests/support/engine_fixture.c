@@ -163,6 +163,7 @@ static void write_payment(duo_side *s, const ch_effect *e) {
   row->status = e->u.payment.status;
   row->version = e->u.payment.version;
   row->reason = e->u.payment.reason;
+  row->paid = e->u.payment.paid;
   row->has_preimage = e->u.payment.has_preimage;
   row->preimage = e->u.payment.preimage;
 }
@@ -411,6 +412,11 @@ static uint64_t revealed(void *ctx, const ch_hash *hash) {
   return 0;
 }
 
+static ch_amount owed(void *ctx, const ch_lock *lock) {
+  (void)lock;
+  return ch_amount_of(((const duo *)ctx)->owed);
+}
+
 static void note_reveal(duo *d, const ch_adj_event *e) {
   assert_true(d->n_reveals < DUO_REVEALS);
   d->reveals[d->n_reveals++] = (ch_reveal){.hash = e->id, .preimage = e->salt, .head_time = d->head_time};
@@ -420,6 +426,7 @@ ch_adj_revert duo_send_tx(duo *d, int sender, uint64_t value, const ch_tx *tx) {
   ch_adj_call call = ch_adj_call_of(&d->chain, &d->side[sender].address, ch_amount_of(value), d->head_time);
   call.ctx = d;
   call.revealed = revealed;
+  call.owed = owed;
   call.target = &d->other;
   ch_adj_result r;
   ch_adj_revert why = ch_adj_apply(&r, &d->head.slots, &call, tx);

@@ -31,6 +31,7 @@ typedef struct duo_row {
   ch_payment_status status;
   uint64_t version;
   ch_err reason;
+  ch_amount paid;
   bool has_preimage;
   ch_hash preimage;
 } duo_row;
@@ -72,6 +73,7 @@ typedef struct duo {
   ch_reveal reveals[DUO_REVEALS];
   size_t n_reveals;
   ch_lock_limits limits; /* to agree on */
+  uint64_t owed;         /* every contract says that so much is */
 } duo;
 
 /* Keys and the deposits to agree on; no channel yet. */

@@ -704,24 +704,6 @@ static void test_refused_wish_waits_for_a_block(void **state) {
   row_is(0, false, "a", CH_PAYMENT_LOCKED, CH_OK);
 }
 
-/* --- Contracts' locks ------------------------------------------------------------------------------------------ */
-
-static void test_contract_is_released_or_given_back(void **state) {
-  (void)state;
-  ch_op ops[2] = {contract("g", 7, 1000), contract("h", 9, 1000)};
-  const ch_event ev = ch_event_pay(ops, 2);
-  assert_int_equal(duo_step(&d, 0, &ev), CH_OK);
-  duo_pump(&d);
-  balances(1000, 1000, 10, 0);
-  assert_int_equal(duo_fulfil(&d, 1, "g", 1), CH_ERR_ARGUMENT); /* the payee cannot decide that */
-  assert_int_equal(duo_fulfil(&d, 0, "g", 1), CH_OK);
-  assert_int_equal(duo_cancel(&d, 1, "h"), CH_OK);
-  duo_pump(&d);
-  balances(995, 1005, 0, 0);
-  duo_pass(&d, 2 * DAY);
-  assert_int_equal(duo_lock(&d, 0, "z", 5, 9, DAY), CH_OK);
-}
-
 #define T(name) cmocka_unit_test_setup_teardown(name, opened, done)
 #define T_WITH(name, setup) cmocka_unit_test_setup_teardown(name, setup, done)
 
@@ -768,7 +750,6 @@ int main(void) {
       T(test_nothing_new_after_shutdown),
       T(test_no_expiry_of_what_was_revealed),
       T(test_refused_wish_waits_for_a_block),
-      T(test_contract_is_released_or_given_back),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
