@@ -12,6 +12,7 @@ import anvil
 
 LONG = {"wait_ms": WAIT * 1000}
 SIGNED = 24
+GWEI = 10**9
 
 
 def random_transactions(seed):
@@ -185,6 +186,18 @@ def closings_in_one_transaction():
         assert world.holds(0)
 
 
+def no_offer_above_the_limit():
+    """The market asks for twice a base fee of nearly 9 gwei; the operator gives 15 at most."""
+    with EvmWorld(interval=3600) as world:  # the test mines, so that the fees stand still
+        world.anvil.rpc("anvil_setNextBlockBaseFeePerGas", hex(10 * GWEI))
+        world.anvil.mine()
+        node = world.evm_node("thrifty", "--max-fee", str(15 * GWEI))
+        node.post("/v1/wallet/send", {"to": world.anvil.account, "amount": "1"})
+        pool = until("the transfer", lambda: world.anvil.rpc("txpool_content")["pending"])
+        offers = [quantity(tx["maxFeePerGas"]) for of_one in pool.values() for tx in of_one.values()]
+        assert offers == [15 * GWEI], offers
+
+
 def deployment():
     """`l1 deploy` makes a contract that the next start takes; before it no channel can be opened."""
     with EvmWorld() as world:
@@ -210,4 +223,4 @@ def deployment():
 
 sys.exit(run("evm_money", (transactions_are_those_of_cast, tokens_need_no_approval_that_outlives_them,
                            a_permit_goes_with_the_deposit, an_allowance_is_taken_back_first_where_the_token_wants_that,
-                           closings_in_one_transaction, deployment)))
+                           closings_in_one_transaction, no_offer_above_the_limit, deployment)))
