@@ -156,6 +156,30 @@ def decided_by_a_contract():
             node.stop()
 
 
+def the_same_lock_in_two_channels():
+    """A payee who gives it back says in which; a payer names its payment."""
+    with World() as world:
+        a, b, one = pair(world)
+        other = open_channel(a, b, 300000)
+        for n in range(20):  # until both are made in one second
+            ids = [f"{n}-{channel}"[:20] for channel in (one, other)]
+            terms = {"amount": "5000", "expires_in": 3600, "condition": SAYS, "payload": f"0x{n:064x}", "gas": 1,
+                     "wait_ms": 60000}
+            made = [a.post("/v1/locks", {**terms, "id": i, "channel": c})["lock"]["id"] for i, c in zip(ids, (one, other))]
+            if made[0] == made[1]:
+                break
+        assert made[0] == made[1], made
+        for i in ids:
+            both(a, b, i, ("locked", None))
+        refused("bad_argument", lambda: b.post("/v1/locks/cancel", {"hash": made[0]}))
+        b.post("/v1/locks/cancel", {"hash": made[0], "channel": other, "wait_ms": 60000})
+        both(a, b, ids[1], ("failed", "cancelled"))
+        a.post("/v1/locks/fulfil", {"payment": ids[0], "wait_ms": 60000})
+        both(a, b, ids[0], ("settled", None))
+        for node in (a, b):
+            node.stop()
+
+
 def settled_on_chain():
     """The payer is gone for good. One payment's preimage is known, the other's is not."""
     with World() as world:
@@ -187,4 +211,4 @@ def settled_on_chain():
 
 
 sys.exit(run("locks", (accepted_and_given_back, expired, revealed_while_the_payer_is_away, decided_by_a_contract,
-                       settled_on_chain)))
+                       the_same_lock_in_two_channels, settled_on_chain)))
