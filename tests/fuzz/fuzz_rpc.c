@@ -43,11 +43,13 @@ static void logs(cd_rpc *rpc) {
 
 static void storage(cd_rpc *rpc) {
   ch_addr address = {{0xad}};
-  ch_hash slots[CD_EVM_SLOTS] = {0}, zero = {{0}};
+  cd_evm_word words[CD_EVM_SLOTS] = {0};
+  ch_hash slots[CD_EVM_SLOTS];
   ch_adj_slots decoded;
-  if (cd_evm_storage(rpc, 0, &address, &zero, &zero, &slots[0]) != CD_RPC_OK) return;
-  for (size_t i = 1; i < CD_EVM_SLOTS; i++)
-    slots[i] = slots[0];
+  char why[CD_RPC_TEXT];
+  if (cd_evm_storage(rpc, 0, &address, words, CD_EVM_SLOTS, why) != CD_RPC_OK) return;
+  for (size_t i = 0; i < CD_EVM_SLOTS; i++)
+    slots[i] = words[i].value;
   if (cd_evm_slots_decode(&decoded, slots) == CH_OK) {
     ch_net total;
     must(ch_net_sum(&total, decoded.contribution[0], decoded.contribution[1]) == CH_OK, "a channel's total fits");

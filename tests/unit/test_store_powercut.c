@@ -200,7 +200,10 @@ static void make_old(const tempdir *dir) {
   assert_int_equal(cd_schema_migrate(old, 1, why, sizeof why), CH_OK);
   snprintf(sql, sizeof sql, "ATTACH '%s' AS new", tempdir_file(path, dir, "db"));
   execute(old, sql);
-  execute(old, "INSERT INTO channel SELECT * FROM new.channel; INSERT INTO payment SELECT * FROM new.payment;"
+  execute(old, "INSERT INTO channel SELECT num, id, peer, phase, updated, in_epoch, in_version, in_idx, record"
+               "  FROM new.channel;"
+               "INSERT INTO payment SELECT channel, seq, incoming, id, amount, status, epoch, version, idx, reason,"
+               "  created, updated FROM new.payment;"
                "INSERT INTO history SELECT * FROM new.history; DETACH new");
   assert_int_equal(sqlite3_close(old), SQLITE_OK);
 }
