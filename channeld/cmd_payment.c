@@ -138,13 +138,14 @@ static cd_pay *pay_new(cd_node *node, size_t n, cd_reply reply, uint64_t wait_ms
   return pay;
 }
 
-static void pay_all(cd_pay *pay, const wish *wishes) {
+/* One wish for each payment. */
+static void pay_all(cd_pay *pay, const wish *wishes, size_t n_wishes) {
   cd_node *n = pay->node;
   pthread_mutex_lock(&n->claims.lock);
-  for (size_t i = 0; i < pay->n; i++)
+  for (size_t i = 0; i < n_wishes; i++)
     prepare(n, &pay->items[i], &wishes[i]);
   pthread_mutex_unlock(&n->claims.lock);
-  for (size_t i = 0; i < pay->n; i++) {
+  for (size_t i = 0; i < n_wishes; i++) {
     cd_pay_item *item = &pay->items[i];
     if (item->state == CD_PAY_REFUSED) continue;
     item->part = &pay->parts[cd_node_owner(n, &item->channel)->shard];
@@ -207,7 +208,7 @@ void cd_cmd_payment_create(cd_args *a) {
   }
   if (ok) {
     pay->single = list == NULL;
-    pay_all(pay, wishes);
+    pay_all(pay, wishes, n);
   } else if (pay != NULL) {
     free(pay->parts);
     free(pay);
@@ -232,7 +233,7 @@ void cd_cmd_lock_add(cd_args *a) {
     return;
   }
   pay->single = true;
-  pay_all(pay, &want);
+  pay_all(pay, &want, 1);
 }
 
 /* --- Looking at payments ------------------------------------------------------------------------- */
