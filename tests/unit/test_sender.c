@@ -298,6 +298,7 @@ static void an_outbid_one_may_be_mined(void **state) {
   for (size_t i = 1; i < f->chain.n; i++)
     f->chain.txs[i].gone = true;
   f->chain.txs[0].gone = false;
+  fake_l1_mine(&f->chain, 0); /* before the other one can be sent again */
   start(f);
   until_done(f, a);
   assert_true(has_hash(f, a, &first));
