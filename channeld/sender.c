@@ -60,13 +60,13 @@ bool cd_sender_put(cd_sender *s, cd_tx_row *row) {
   return false;
 }
 
-bool cd_sender_is_news(cd_sender *s, const cd_tx_row *row) {
+bool cd_sender_is_news(cd_sender *s, const cd_tx_row *row, const char *why) {
   for (size_t i = 0; i < CD_COMPLAINTS; i++) {
-    if (ch_hash_eq(&s->complaints[i].key, &row->key) && strcmp(s->complaints[i].why, row->error) == 0) return false;
+    if (ch_hash_eq(&s->complaints[i].key, &row->key) && strcmp(s->complaints[i].why, why) == 0) return false;
   }
   cd_complaint *c = &s->complaints[s->next_complaint++ % CD_COMPLAINTS];
   c->key = row->key;
-  snprintf(c->why, sizeof c->why, "%s", row->error);
+  snprintf(c->why, sizeof c->why, "%s", why);
   return true;
 }
 
@@ -76,8 +76,9 @@ void cd_sender_fail(cd_sender *s, cd_tx_row *row, const char *why) {
   memcpy(row->error, text, sizeof text);
   row->status = CD_TX_FAILED;
   if (!cd_sender_put(s, row)) return;
-  cd_log(cd_sender_is_news(s, row) ? CD_LOG_WARN : CD_LOG_DEBUG, "sender", "a transaction failed: %s key=%s channel=%s",
-         text, cd_short_hash(&row->key).s, cd_short_hash(&row->channel).s);
+  cd_log(cd_sender_is_news(s, row, text) ? CD_LOG_WARN : CD_LOG_DEBUG, "sender",
+         "a transaction failed: %s key=%s channel=%s", text, cd_short_hash(&row->key).s,
+         cd_short_hash(&row->channel).s);
 }
 
 cd_sent cd_sender_broadcast(cd_sender *s, const cd_tx_row *row, char why[200]) {
@@ -91,8 +92,8 @@ cd_sent cd_sender_broadcast(cd_sender *s, const cd_tx_row *row, char why[200]) {
   case CD_SENT_REFUSED:          /* told once by whoever gives it up */
   case CD_SENT_UNDERPRICED:
   case CD_SENT_RETRY:
-    cd_log(sent == CD_SENT_REFUSED ? CD_LOG_DEBUG : CD_LOG_INFO, "sender", "a transaction is not taken yet: %s key=%s",
-           why, cd_short_hash(&row->key).s);
+    cd_log(sent != CD_SENT_REFUSED && cd_sender_is_news(s, row, why) ? CD_LOG_INFO : CD_LOG_DEBUG, "sender",
+           "a transaction is not taken yet: %s key=%s", why, cd_short_hash(&row->key).s);
     break;
   }
   return sent;

@@ -46,8 +46,8 @@ struct cd_sender {
 bool cd_sender_put(cd_sender *s, cd_tx_row *row);
 /* Ends a row, for the reason `why`, which is logged unless it was told lately. */
 void cd_sender_fail(cd_sender *s, cd_tx_row *row, const char *why);
-/* Whether a transaction's trouble, row->error, was not told lately. */
-bool cd_sender_is_news(cd_sender *s, const cd_tx_row *row);
+/* Whether a transaction's trouble was not told lately. */
+bool cd_sender_is_news(cd_sender *s, const cd_tx_row *row, const char *why);
 /* Broadcasts a row's bytes and logs what came of it. */
 cd_sent cd_sender_broadcast(cd_sender *s, const cd_tx_row *row, char why[200]);
 

@@ -148,7 +148,7 @@ static bool prepare(cd_sender *s, cd_tx_row *row, cd_prepared *out, cd_ready *re
   case CD_READY_RETRY: break;
   }
   snprintf(row->error, sizeof row->error, "%s", why);
-  if (cd_sender_is_news(s, row))
+  if (cd_sender_is_news(s, row, row->error))
     cd_log(CD_LOG_WARN, "sender", "a transaction has to wait: %s key=%s", why, cd_short_hash(&row->key).s);
   return false;
 }

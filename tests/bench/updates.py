@@ -1,6 +1,7 @@
 """Durable co-signed updates a second: the daemon as it is shipped beside what the machine allows, in turns.
 
   updates.py BUILD [--channels 1,64,256] [--pairs 5] [--seconds 3] [--dir DIR] [--per-request K]
+  updates.py BUILD --locks 16 ...     what that many conditional payments pending in each channel cost: with and without
 
 The limit is tests/bench/limit_updates.c, with the group size that is best in a sweep. The product is two channeld on one
 chain, paid through POST /v1/payments by tests/bench/load.c with one payment under way on each channel. Both daemons are
@@ -9,6 +10,7 @@ the median of the pairs. The load generator shares the processors with the daemo
 """
 import argparse
 import os
+import secrets
 import shutil
 import socket
 import sqlite3
@@ -33,6 +35,7 @@ def arguments():
     parser.add_argument("--dir", default="/var/tmp", help="a folder on a disk")
     parser.add_argument("--per-request", default=0, type=int,
                         help="payments in a request (default: 1 for up to 64 channels, else 4)")
+    parser.add_argument("--locks", default=0, type=int, help="pending in each channel, beside the same without")
     return parser.parse_args()
 
 
@@ -96,10 +99,27 @@ class Pair:
                 opened = self.payer.post("/v1/channels", {"peer": self.merchant.id, "deposit": str(DEPOSIT)})
                 file.write(opened["id"] + "\n")
         until("the deposits", lambda: self.all(lambda c: c["phase"] == "open" and self.funded(c)))
-        self.saved = os.path.join(world.folder, "saved")
+        self.save("new")
+
+    def save(self, name):
+        """Stops both; every run begins with what is saved last, or named."""
+        self.saved = os.path.join(self.world.folder, name)
         for node in self.nodes:
             node.stop()
             shutil.copytree(node.dir, os.path.join(self.saved, node.name))
+
+    def lock(self, count):
+        """So many conditional payments in each channel, which nobody claims."""
+        self.start()
+        with open(self.list) as file:
+            channels = file.read().split()
+        for i, channel in enumerate(channels):
+            for k in range(count):
+                self.payer.post("/v1/locks", {"id": f"lock-{i}-{k}", "channel": channel, "amount": "1000", "expires_in": 86400,
+                                              "hash": "0x" + secrets.token_hex(32), "wait_ms": 0})
+        want = str(count * 1000)
+        until("the locks", lambda: self.all(lambda c: want in c["balance"]["locked"].values() and c["outstanding"] == 0))
+        self.save("locked")
 
     def all(self, test):
         return all(test(c) for node in self.nodes for c in node.get("/v1/channels")["channels"])
@@ -208,13 +228,31 @@ def compare(pair, channels):
         show("latency.pay.p99", [run["p99"] for run in products], "ms, from the request to its answer", 2)
 
 
+def cost_of_locks(pair, channels):
+    """The same load on channels without and with locks, in turns."""
+    plain = pair.saved
+    pair.lock(ARGS.locks)
+    locked, runs = pair.saved, {plain: [], pair.saved: []}
+    for _ in range(ARGS.pairs):
+        for saved, done in runs.items():
+            pair.saved = saved
+            done.append(product(pair, channels, ARGS.seconds))
+    name = f"{channels}ch"
+    show(f"updates.durable.{name}", [run["rate"] for run in runs[plain]], "updates/s")
+    show(f"updates.durable.{name}.locks", [run["rate"] for run in runs[locked]], f"updates/s, {ARGS.locks} locks in each")
+    show(f"ratio.{name}.locks", [b["rate"] / a["rate"] for a, b in zip(runs[plain], runs[locked])], "of that without", 3)
+    for what, saved in (("", plain), (".locks", locked)):
+        cpu = [(run["cpu"]["payer"] + run["cpu"]["merchant"]) / run["rate"] / ARGS.seconds * 1e6 for run in runs[saved]]
+        show(f"cpu.{name}{what}", cpu, "us of both daemons an update")
+
+
 def main():
     tempfile.tempdir = ARGS.dir
     limit(1, 1, "1")  # says so if the folder is no disk
     with World() as world:
         pair = Pair(world, max(ARGS.channels))
         for channels in ARGS.channels:
-            compare(pair, channels)
+            (cost_of_locks if ARGS.locks else compare)(pair, channels)
 
 
 main()
