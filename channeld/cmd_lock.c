@@ -5,9 +5,7 @@
 #include "cmd_channel.h"
 #include "commands.h"
 #include "json.h"
-
-#define LIST_DEFAULT 100
-#define PAGE 1000
+#include "payments.h"
 
 typedef struct search {
   ch_hash hash;            /* the hash lock's, or the lock's id */
@@ -44,13 +42,13 @@ static bool compare(void *arg, const cd_payment *p) {
 /* The payment that is locked by this hash, or has this lock id. */
 static ch_err find(cd_node *n, search *s) {
   s->among.status = CH_PAYMENT_LOCKED;
-  s->among.limit = PAGE;
+  s->among.limit = CD_PAYMENTS_PAGE;
   do {
     s->n = 0;
     s->among.after = s->last;
     ch_err err = n->store.ops->payments(n->store.ctx, &s->among, compare, s);
     if (err != CH_OK) return err;
-  } while ((s->alone ? !s->several : !s->found) && s->n == PAGE);
+  } while ((s->alone ? !s->several : !s->found) && s->n == CD_PAYMENTS_PAGE);
   return s->found ? CH_OK : CH_ERR_UNKNOWN_LOCK;
 }
 
@@ -151,31 +149,6 @@ void cd_cmd_lock_cancel(cd_args *a) {
 
 /* --- Listing -------------------------------------------------------------------------------------- */
 
-static bool add(void *arg, const cd_payment *p) {
-  json_array_append_new(arg, cd_json_payment(p));
-  return true;
-}
-
 void cd_cmd_lock_list(cd_args *a) {
-  cd_store *store = &a->node->store;
-  ch_hash channel = {0};
-  cd_payment_filter f = {.status = CH_PAYMENT_LOCKED,
-                         .after = (int64_t)cd_arg_number(a, "after", 0),
-                         .limit = (unsigned)cd_arg_number(a, "limit", LIST_DEFAULT)};
-  if (cd_has(a, "channel")) {
-    channel = cd_arg_channel(a, "channel");
-    f.channel = &channel;
-  }
-  if (!a->failed && (f.limit == 0 || f.limit > PAGE)) cd_args_fail(a, "limit", "1 to 1000");
-  if (a->failed) return;
-  json_t *list = json_array();
-  ch_err err = store->ops->payments(store->ctx, &f, add, list);
-  if (err != CH_OK) {
-    json_decref(list);
-    cd_reply_err(a->reply, err);
-    return;
-  }
-  json_t *last = json_array_size(list) < f.limit ? NULL : json_array_get(list, f.limit - 1);
-  json_t *next = last == NULL ? json_null() : json_incref(json_object_get(last, "seq"));
-  cd_reply_with(a->reply, CD_OK, json_pack("{s:o, s:o}", "locks", list, "next", next));
+  cd_payments_page(a, "locks", (cd_payment_filter){.status = CH_PAYMENT_LOCKED});
 }

@@ -262,19 +262,16 @@ static int status_of(cd_args *a) {
   return 0;
 }
 
-void cd_cmd_payment_list(cd_args *a) {
+void cd_payments_page(cd_args *a, const char *name, cd_payment_filter f) {
   cd_store *store = &a->node->store;
   ch_hash channel = {0};
-  cd_payment_filter f = {.direction = direction_of(a),
-                         .status = status_of(a),
-                         .after = (int64_t)cd_arg_number(a, "after", 0),
-                         .limit = (unsigned)cd_arg_number(a, "limit", LIST_DEFAULT),
-                         .newest_first = cd_arg_flag(a, "newest")};
+  f.after = (int64_t)cd_arg_number(a, "after", 0);
+  f.limit = (unsigned)cd_arg_number(a, "limit", LIST_DEFAULT);
   if (cd_has(a, "channel")) {
     channel = cd_arg_channel(a, "channel");
     f.channel = &channel;
   }
-  if (!a->failed && (f.limit == 0 || f.limit > 1000)) cd_args_fail(a, "limit", "1 to 1000");
+  if (!a->failed && (f.limit == 0 || f.limit > CD_PAYMENTS_PAGE)) cd_args_fail(a, "limit", "1 to 1000");
   if (a->failed) return;
   json_t *list = json_array();
   ch_err err = store->ops->payments(store->ctx, &f, add_payment, list);
@@ -285,7 +282,13 @@ void cd_cmd_payment_list(cd_args *a) {
   }
   json_t *last = json_array_size(list) < f.limit ? NULL : json_array_get(list, f.limit - 1);
   json_t *next = last == NULL ? json_null() : json_incref(json_object_get(last, "seq"));
-  cd_reply_with(a->reply, CD_OK, json_pack("{s:o, s:o}", "payments", list, "next", next));
+  cd_reply_with(a->reply, CD_OK, json_pack("{s:o, s:o}", name, list, "next", next));
+}
+
+void cd_cmd_payment_list(cd_args *a) {
+  cd_payment_filter f = {
+      .direction = direction_of(a), .status = status_of(a), .newest_first = cd_arg_flag(a, "newest")};
+  cd_payments_page(a, "payments", f);
 }
 
 void cd_cmd_payment_show(cd_args *a) {

@@ -7,6 +7,7 @@
 #ifndef CHANNELD_PAYMENTS_H
 #define CHANNELD_PAYMENTS_H
 
+#include "args.h"
 #include "reply.h"
 #include "worker.h"
 
@@ -63,5 +64,9 @@ void cd_payments_committed(cd_worker *w, const ch_effects *fx, bool ok);
 
 /* The row of an outgoing payment. CH_ERR_UNKNOWN_CHANNEL if there is none. */
 ch_err cd_payment_read(cd_node *n, const cd_pay_id *id, cd_payment *out);
+
+#define CD_PAYMENTS_PAGE 1000 /* rows at most */
+/* Answers with a page of payments under `name`: what `f` asks for, with the request's channel, after and limit. */
+void cd_payments_page(cd_args *a, const char *name, cd_payment_filter f);
 
 #endif
