@@ -298,9 +298,9 @@ typedef struct cd_l1_ops {
   cd_sent (*broadcast)(void *ctx, const uint8_t *raw, size_t len, char why[200]);
   /* `channel`: of a transaction that holds several calls, whether this channel's was executed. Zero: all of it. */
   ch_err (*receipt)(void *ctx, const ch_hash *hash, const ch_hash *channel, cd_receipt *out);
-  /* The native coin that the fees of one dispute may take, from challenge to settlement. NULL on chains without fees.
-   */
-  ch_err (*dispute_cost)(void *ctx, ch_amount *out);
+  /* The native coin that the fees of one dispute may take, from challenge to a settlement with `locks` conditional
+   * payments pending (what revealing preimages costs aside). NULL on chains without fees. */
+  ch_err (*dispute_cost)(void *ctx, uint32_t locks, ch_amount *out);
   /* The creation of an Adjudicator, as the adapter's own bytes (malloc'ed). NULL where it is part of the chain. */
   ch_err (*encode_deploy)(void *ctx, uint8_t **data, size_t *len);
   /* Starts following the chain; calls the listener from a thread of its own until stop(). */

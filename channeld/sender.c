@@ -106,7 +106,7 @@ static bool disputes_cost(cd_node *n, ch_amount *out) {
   ch_amount fees;
   const cd_counts channels = cd_directory_count(&n->directory, NULL);
   *out = channels.bonds;
-  if (n->l1.ops->dispute_cost(n->l1.ctx, &fees) != CH_OK) return false;
+  if (n->l1.ops->dispute_cost(n->l1.ctx, (uint32_t)n->config.max_locks, &fees) != CH_OK) return false;
   for (unsigned i = 0; i < channels.live; i++) {
     if (ch_amount_add(out, *out, fees) != CH_OK) out->v = CH_MONEY_MAX;
   }

@@ -152,9 +152,9 @@ static ch_err l1_balance(void *ctx, const ch_addr *who, const ch_addr *asset, ch
   return CH_OK;
 }
 
-static ch_err l1_dispute_cost(void *ctx, ch_amount *out) {
+static ch_err l1_dispute_cost(void *ctx, uint32_t locks, ch_amount *out) {
   fake_l1 *f = lock(ctx);
-  *out = f->dispute_cost;
+  *out = ch_amount_of((uint64_t)f->dispute_cost.v + locks * f->lock_cost);
   unlock(f);
   return CH_OK;
 }

@@ -34,6 +34,7 @@ typedef struct fake_l1 {
   size_t most_in_flight; /* of the pool */
   ch_amount balance;     /* of every account */
   ch_amount dispute_cost;
+  uint64_t lock_cost; /* what each lock adds to it */
   /* Whether bytes with this hash are stored. */
   bool (*stored)(void *ctx, const ch_hash *hash);
   void *stored_ctx;

@@ -416,7 +416,9 @@ static void channel(fixture *f, uint8_t id, ch_phase phase, uint64_t bond) {
 static void a_balance_too_small_for_disputes_is_told(void **state) {
   fixture *f = *state;
   f->node.config.bond = ch_amount_of(1000); /* for channels opened from now on */
-  f->chain.dispute_cost = ch_amount_of(10);
+  f->node.config.max_locks = 3;
+  f->chain.dispute_cost = ch_amount_of(4);
+  f->chain.lock_cost = 2; /* 10 with three of them */
   f->chain.balance = ch_amount_of(94);
   channel(f, 1, CH_PHASE_OPEN, 40);
   channel(f, 2, CH_PHASE_OPENING, 35);

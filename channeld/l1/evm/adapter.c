@@ -102,8 +102,8 @@ static cd_sent l1_broadcast(void *ctx, const uint8_t *raw, size_t len, char why[
   return sent;
 }
 
-static ch_err l1_dispute_cost(void *ctx, ch_amount *out) {
-  return cd_evm_dispute_cost(&((l1 *)ctx)->writer, out);
+static ch_err l1_dispute_cost(void *ctx, uint32_t locks, ch_amount *out) {
+  return cd_evm_dispute_cost(&((l1 *)ctx)->writer, locks, out);
 }
 
 /* --- Following ---------------------------------------------------------------------------------------------------- */

@@ -15,8 +15,10 @@
 #define DEPLOY 2
 #define MARKET_MS 3000
 #define ANSWER_MAX 65536
-/* Gas of challenge, refute and settle together, with locks and a margin. */
-#define DISPUTE_GAS 400000u
+/* Gas of challenge, refute and settle together, and of each lock in the settlement, both with a margin (the table in
+ * proto/evm/README.md). */
+#define DISPUTE_GAS 250000u
+#define DISPUTE_LOCK_GAS 4500u
 
 ch_err cd_evm_writer_init(cd_evm_writer *w, cd_rpc *rpc, const ch_chain *chain, const ch_secret *key,
                           uint64_t fee_limit, uint64_t (*now)(void *ctx), void *now_ctx) {
@@ -120,11 +122,11 @@ bool cd_evm_market(cd_evm_writer *w, cd_market *out, char why[200]) {
   return true;
 }
 
-ch_err cd_evm_dispute_cost(cd_evm_writer *w, ch_amount *out) {
+ch_err cd_evm_dispute_cost(cd_evm_writer *w, uint32_t locks, ch_amount *out) {
   cd_market market;
   char why[200];
   if (!cd_evm_market(w, &market, why)) return CH_ERR_STALE;
-  out->v = (ch_u128)cd_fee_offer(&market, 0, w->fee_limit).max * DISPUTE_GAS;
+  out->v = (ch_u128)cd_fee_offer(&market, 0, w->fee_limit).max * (DISPUTE_GAS + (ch_u128)locks * DISPUTE_LOCK_GAS);
   return CH_OK;
 }
 

@@ -43,7 +43,7 @@ ch_err cd_evm_sign(cd_evm_writer *w, uint64_t nonce, const cd_prepared *what, ui
                    ch_hash *hash);
 ch_err cd_evm_outbid(cd_evm_writer *w, const cd_bid *bid, uint8_t **raw, size_t *raw_len, ch_hash *hash);
 cd_sent cd_evm_broadcast(cd_evm_writer *w, const uint8_t *raw, size_t len, char why[200]);
-ch_err cd_evm_dispute_cost(cd_evm_writer *w, ch_amount *out);
+ch_err cd_evm_dispute_cost(cd_evm_writer *w, uint32_t locks, ch_amount *out);
 /* The balance of a token. */
 ch_err cd_evm_token_balance(cd_evm_writer *w, const ch_addr *who, const ch_addr *asset, ch_amount *out);
 
