@@ -72,7 +72,7 @@ MAY_INCLUDE = {
     "library": {"public", "library", "proto"},
     "util": {"public", "util", "proto"},
     "ports.h": {"public", "util", "proto", "ports.h"},
-    "port": {"public", "util", "proto", "ports.h"},  # and its own folder
+    "port": {"public", "util", "proto", "ports.h"},  # and its own folder, and those around it
     "cli": {"public", "util"},  # the same
 }
 
@@ -85,7 +85,7 @@ def layer(name):
                           ("channeld/ports.", "ports.h"), ("proto/", "proto")):
         if name.startswith(prefix):
             return found
-    port = re.match(r"channeld/(\w+)/", name)
+    port = re.match(r"channeld/((?:l1/)?\w+)/", name)  # each chain's adapter is a port of its own
     return f"port {port[1]}" if port else "top"
 
 
@@ -112,7 +112,7 @@ def include_violation(repo, includer, bracket, target):
         return f"{found} is private to libchannel" if inner else None
     kind = "cli" if own == "port cli" else "port" if own.startswith("port ") else own
     allowed = MAY_INCLUDE.get(kind, set())
-    return None if other in allowed or other == own else f"{own} may not include {found} ({other})"
+    return None if other in allowed or other == own or own.startswith(f"{other}/") else f"{own} may not include {found} ({other})"
 
 
 def include_directions(repo):

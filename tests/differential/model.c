@@ -20,7 +20,7 @@
 #define BATCH_MAX 64
 
 typedef struct world {
-  cd_dev_db db;
+  cd_sql_db db;
   ch_chain chain;
   ch_addr faucet;
   uint64_t height;
@@ -247,8 +247,8 @@ static void read_call(cd_dev_body *body, const json_t *o) {
 /* --- Running ----------------------------------------------------------------------------------------------------- */
 
 static void sql(world *w, const char *statement) {
-  cd_dev_run run = cd_dev_sql(&w->db, statement);
-  cd_dev_exec(&run);
+  cd_sql_run run = cd_sql_start(&w->db, statement);
+  cd_sql_exec(&run);
 }
 
 static const char *execute(world *w, const cd_dev_tx *tx, uint64_t now, uint32_t place) {
@@ -406,16 +406,16 @@ static json_t *event_json(const ch_adj_event *e) {
 
 static json_t *events(world *w) {
   json_t *out = json_array();
-  cd_dev_run run = cd_dev_sql(&w->db, "SELECT record FROM events WHERE block = ? ORDER BY place");
-  cd_dev_bind_int(&run, w->height);
-  while (cd_dev_row(&run)) {
+  cd_sql_run run = cd_sql_start(&w->db, "SELECT record FROM events WHERE block = ? ORDER BY place");
+  cd_sql_bind_int(&run, w->height);
+  while (cd_sql_row(&run)) {
     uint8_t record[CD_DEV_RECORD_MAX];
     ch_adj_event event;
-    size_t len = cd_dev_col_bytes(&run, 0, record, sizeof record);
+    size_t len = cd_sql_bytes(&run, 0, record, sizeof record);
     need(cd_dev_event_decode(&event, record, len), "event");
     json_array_append_new(out, event_json(&event));
   }
-  cd_dev_done(&run);
+  cd_sql_done(&run);
   return out;
 }
 
@@ -527,6 +527,6 @@ int main(int argc, char **argv) {
     hello = answer(&w, o, error);
     json_decref(o);
   }
-  cd_dev_db_close(&w.db);
+  cd_sql_close(&w.db);
   return 0;
 }

@@ -13,9 +13,9 @@ static void hash_number(ch_keccak *k, uint64_t value) {
 }
 
 static uint64_t chain_number(cd_dev *dev, const char *sql) {
-  cd_dev_run run = cd_dev_sql(&dev->db, sql);
-  uint64_t value = cd_dev_row(&run) ? cd_dev_col_int(&run, 0) : 0;
-  cd_dev_done(&run);
+  cd_sql_run run = cd_sql_start(&dev->db, sql);
+  uint64_t value = cd_sql_row(&run) ? cd_sql_int(&run, 0) : 0;
+  cd_sql_done(&run);
   return value;
 }
 
@@ -28,32 +28,32 @@ uint64_t cd_dev_now(cd_dev *dev) {
 }
 
 void cd_dev_clock_add(cd_dev *dev, uint64_t seconds) {
-  cd_dev_run run = cd_dev_sql(&dev->db, "UPDATE chain SET clock_offset = clock_offset + ?");
-  cd_dev_bind_int(&run, seconds);
-  cd_dev_exec(&run);
+  cd_sql_run run = cd_sql_start(&dev->db, "UPDATE chain SET clock_offset = clock_offset + ?");
+  cd_sql_bind_int(&run, seconds);
+  cd_sql_exec(&run);
 }
 
-static bool read_block(cd_dev_run *run, cd_dev_block *out) {
+static bool read_block(cd_sql_run *run, cd_dev_block *out) {
   memset(out, 0, sizeof *out);
-  if (!cd_dev_row(run)) {
+  if (!cd_sql_row(run)) {
     return false;
   }
-  out->number = cd_dev_col_int(run, 0);
-  out->time = cd_dev_col_int(run, 1);
-  cd_dev_col_exact(run, 2, out->hash.b, sizeof out->hash.b);
-  cd_dev_col_exact(run, 3, out->parent.b, sizeof out->parent.b);
-  cd_dev_done(run);
+  out->number = cd_sql_int(run, 0);
+  out->time = cd_sql_int(run, 1);
+  cd_sql_exact(run, 2, out->hash.b, sizeof out->hash.b);
+  cd_sql_exact(run, 3, out->parent.b, sizeof out->parent.b);
+  cd_sql_done(run);
   return true;
 }
 
 void cd_dev_block_read(cd_dev *dev, uint64_t number, cd_dev_block *out, bool *found) {
-  cd_dev_run run = cd_dev_sql(&dev->db, "SELECT number, time, hash, parent FROM blocks WHERE number = ?");
-  cd_dev_bind_int(&run, number);
+  cd_sql_run run = cd_sql_start(&dev->db, "SELECT number, time, hash, parent FROM blocks WHERE number = ?");
+  cd_sql_bind_int(&run, number);
   *found = read_block(&run, out);
 }
 
 void cd_dev_head_read(cd_dev *dev, cd_dev_block *out) {
-  cd_dev_run run = cd_dev_sql(&dev->db, "SELECT number, time, hash, parent FROM blocks ORDER BY number DESC LIMIT 1");
+  cd_sql_run run = cd_sql_start(&dev->db, "SELECT number, time, hash, parent FROM blocks ORDER BY number DESC LIMIT 1");
   if (!read_block(&run, out)) {
     dev->db.failed = true; /* there is always block 0 */
   }
@@ -69,12 +69,12 @@ static void put_block(cd_dev *dev, cd_dev_block *block, const ch_hash *tx_hashes
   hash_number(&k, chain_number(dev, "SELECT branch FROM chain"));
   ch_keccak_update(&k, tx_hashes, n * sizeof *tx_hashes);
   ch_keccak_final(&k, &block->hash);
-  cd_dev_run run = cd_dev_sql(&dev->db, "INSERT INTO blocks (number, parent, hash, time) VALUES (?, ?, ?, ?)");
-  cd_dev_bind_int(&run, block->number);
-  cd_dev_bind_bytes(&run, block->parent.b, sizeof block->parent.b);
-  cd_dev_bind_bytes(&run, block->hash.b, sizeof block->hash.b);
-  cd_dev_bind_int(&run, block->time);
-  cd_dev_exec(&run);
+  cd_sql_run run = cd_sql_start(&dev->db, "INSERT INTO blocks (number, parent, hash, time) VALUES (?, ?, ?, ?)");
+  cd_sql_bind_int(&run, block->number);
+  cd_sql_bind_bytes(&run, block->parent.b, sizeof block->parent.b);
+  cd_sql_bind_bytes(&run, block->hash.b, sizeof block->hash.b);
+  cd_sql_bind_int(&run, block->time);
+  cd_sql_exec(&run);
 }
 
 void cd_dev_genesis(cd_dev *dev) {
@@ -95,15 +95,15 @@ static bool mine_tx(cd_dev *dev, const cd_dev_env *env, const cd_dev_raw *raw, c
   }
   const char *error = cd_dev_ledger_execute(env, &tx);
   cd_dev_tx_hash(hash, raw->bytes, raw->len);
-  cd_dev_run run =
-      cd_dev_sql(&dev->db, "INSERT INTO txs (hash, block, place, raw, sender, error) VALUES (?, ?, ?, ?, ?, ?)");
-  cd_dev_bind_bytes(&run, hash->b, sizeof hash->b);
-  cd_dev_bind_int(&run, env->height);
-  cd_dev_bind_int(&run, env->place);
-  cd_dev_bind_bytes(&run, raw->bytes, raw->len);
-  cd_dev_bind_bytes(&run, tx.sender.b, sizeof tx.sender.b);
-  cd_dev_bind_text(&run, error == NULL ? "" : error);
-  cd_dev_exec(&run);
+  cd_sql_run run =
+      cd_sql_start(&dev->db, "INSERT INTO txs (hash, block, place, raw, sender, error) VALUES (?, ?, ?, ?, ?, ?)");
+  cd_sql_bind_bytes(&run, hash->b, sizeof hash->b);
+  cd_sql_bind_int(&run, env->height);
+  cd_sql_bind_int(&run, env->place);
+  cd_sql_bind_bytes(&run, raw->bytes, raw->len);
+  cd_sql_bind_bytes(&run, tx.sender.b, sizeof tx.sender.b);
+  cd_sql_bind_text(&run, error == NULL ? "" : error);
+  cd_sql_exec(&run);
   return true;
 }
 
@@ -137,25 +137,25 @@ void cd_dev_block_mine(cd_dev *dev, const cd_dev_raw *txs, size_t n) {
 
 void cd_dev_blocks_drop(cd_dev *dev, uint64_t number, bool (*keep)(void *arg, const cd_dev_raw *tx), void *arg) {
   if (keep != NULL) {
-    cd_dev_run run = cd_dev_sql(&dev->db, "SELECT raw FROM txs WHERE block > ? ORDER BY block, place");
-    cd_dev_bind_int(&run, number);
-    while (cd_dev_row(&run)) {
+    cd_sql_run run = cd_sql_start(&dev->db, "SELECT raw FROM txs WHERE block > ? ORDER BY block, place");
+    cd_sql_bind_int(&run, number);
+    while (cd_sql_row(&run)) {
       cd_dev_raw raw;
-      raw.len = cd_dev_col_bytes(&run, 0, raw.bytes, sizeof raw.bytes);
+      raw.len = cd_sql_bytes(&run, 0, raw.bytes, sizeof raw.bytes);
       if (!keep(arg, &raw)) {
         dev->db.failed = true;
       }
     }
-    cd_dev_done(&run);
+    cd_sql_done(&run);
   }
   static const char *const tables[] = {"DELETE FROM txs WHERE block > ?", "DELETE FROM events WHERE block > ?",
                                        "DELETE FROM blocks WHERE number > ?"};
   for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
-    cd_dev_run run = cd_dev_sql(&dev->db, tables[i]);
-    cd_dev_bind_int(&run, number);
-    cd_dev_exec(&run);
+    cd_sql_run run = cd_sql_start(&dev->db, tables[i]);
+    cd_sql_bind_int(&run, number);
+    cd_sql_exec(&run);
   }
-  cd_dev_run run = cd_dev_sql(&dev->db, "UPDATE chain SET branch = branch + 1");
-  cd_dev_exec(&run);
+  cd_sql_run run = cd_sql_start(&dev->db, "UPDATE chain SET branch = branch + 1");
+  cd_sql_exec(&run);
   cd_dev_state_undo(&dev->db, number);
 }

@@ -15,16 +15,16 @@
 
 void cd_dev_begin_read(cd_dev *dev) {
   pthread_mutex_lock(&dev->lock);
-  cd_dev_db_begin_read(&dev->db);
+  cd_sql_begin_read(&dev->db);
 }
 
 void cd_dev_begin_write(cd_dev *dev) {
   pthread_mutex_lock(&dev->lock);
-  cd_dev_db_begin_write(&dev->db);
+  cd_sql_begin_write(&dev->db);
 }
 
 ch_err cd_dev_end(cd_dev *dev) {
-  ch_err err = cd_dev_db_end(&dev->db);
+  ch_err err = cd_sql_end(&dev->db);
   pthread_mutex_unlock(&dev->lock);
   return err;
 }
@@ -73,25 +73,25 @@ static void make_chain(cd_dev *dev, const cd_dev_options *opt) {
   while (chain_id == 0) {
     chain_id = randombytes_random();
   }
-  cd_dev_run run =
-      cd_dev_sql(&dev->db, "INSERT INTO chain (one, chain_id, interval, clock_offset, branch) VALUES (1, ?, ?, 0, 0)");
-  cd_dev_bind_int(&run, chain_id);
-  cd_dev_bind_int(&run, opt->interval);
-  cd_dev_exec(&run);
+  cd_sql_run run = cd_sql_start(
+      &dev->db, "INSERT INTO chain (one, chain_id, interval, clock_offset, branch) VALUES (1, ?, ?, 0, 0)");
+  cd_sql_bind_int(&run, chain_id);
+  cd_sql_bind_int(&run, opt->interval);
+  cd_sql_exec(&run);
   dev->chain.chain_id = chain_id;
   cd_dev_genesis(dev);
 }
 
 static ch_err load_chain(cd_dev *dev) {
   cd_dev_begin_read(dev);
-  cd_dev_run run = cd_dev_sql(&dev->db, "SELECT chain_id, interval FROM chain");
-  if (cd_dev_row(&run)) {
-    set_chain(dev, cd_dev_col_int(&run, 0));
-    dev->interval = (uint32_t)cd_dev_col_int(&run, 1);
+  cd_sql_run run = cd_sql_start(&dev->db, "SELECT chain_id, interval FROM chain");
+  if (cd_sql_row(&run)) {
+    set_chain(dev, cd_sql_int(&run, 0));
+    dev->interval = (uint32_t)cd_sql_int(&run, 1);
   } else {
     dev->db.failed = true;
   }
-  cd_dev_done(&run);
+  cd_sql_done(&run);
   return cd_dev_end(dev);
 }
 
@@ -119,7 +119,7 @@ ch_err cd_dev_open(cd_dev **out, const char *path, const cd_dev_options *opt, ch
   pthread_mutex_init(&dev->lock, NULL);
   if (made) {
     make_chain(dev, opt);
-    err = cd_dev_db_end(&dev->db);
+    err = cd_sql_end(&dev->db);
   }
   if (err == CH_OK) {
     err = load_chain(dev);
@@ -135,7 +135,7 @@ ch_err cd_dev_open(cd_dev **out, const char *path, const cd_dev_options *opt, ch
 
 void cd_dev_close(cd_dev *dev) {
   if (dev != NULL) {
-    cd_dev_db_close(&dev->db);
+    cd_sql_close(&dev->db);
     pthread_mutex_destroy(&dev->lock);
     free(dev);
   }
@@ -149,10 +149,10 @@ static cd_sent because(char why[CD_DEV_WHY], cd_sent sent, const char *text) {
 }
 
 static bool is_mined(cd_dev *dev, const ch_hash *hash) {
-  cd_dev_run run = cd_dev_sql(&dev->db, "SELECT 1 FROM txs WHERE hash = ?");
-  cd_dev_bind_bytes(&run, hash->b, sizeof hash->b);
-  bool found = cd_dev_row(&run);
-  cd_dev_done(&run);
+  cd_sql_run run = cd_sql_start(&dev->db, "SELECT 1 FROM txs WHERE hash = ?");
+  cd_sql_bind_bytes(&run, hash->b, sizeof hash->b);
+  bool found = cd_sql_row(&run);
+  cd_sql_done(&run);
   return found;
 }
 
@@ -257,10 +257,10 @@ ch_err cd_dev_warp(cd_dev *dev, uint64_t seconds) {
 static bool succeeded(cd_dev *dev, const cd_dev_raw *raw) {
   ch_hash hash;
   cd_dev_tx_hash(&hash, raw->bytes, raw->len);
-  cd_dev_run run = cd_dev_sql(&dev->db, "SELECT 1 FROM txs WHERE hash = ? AND error = ''");
-  cd_dev_bind_bytes(&run, hash.b, sizeof hash.b);
-  bool found = cd_dev_row(&run);
-  cd_dev_done(&run);
+  cd_sql_run run = cd_sql_start(&dev->db, "SELECT 1 FROM txs WHERE hash = ? AND error = ''");
+  cd_sql_bind_bytes(&run, hash.b, sizeof hash.b);
+  bool found = cd_sql_row(&run);
+  cd_sql_done(&run);
   return found;
 }
 

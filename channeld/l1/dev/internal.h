@@ -9,7 +9,7 @@
 
 struct cd_dev {
   pthread_mutex_t lock; /* held from begin to end */
-  cd_dev_db db;
+  cd_sql_db db;
   ch_chain chain;
   ch_secret faucet_key; /* public knowledge: see cd_dev_faucet */
   ch_addr faucet;

@@ -49,7 +49,7 @@ static state_key refuses_key(const ch_addr *who) {
   return key_of('X', who->b, sizeof who->b, NULL, 0);
 }
 
-static ch_amount get_amount(cd_dev_db *db, const state_key *key) {
+static ch_amount get_amount(cd_sql_db *db, const state_key *key) {
   uint8_t value[CD_DEV_VALUE_MAX];
   ch_amount amount = {0};
   size_t len = cd_dev_state_get(db, key->b, key->len, value);
@@ -65,17 +65,17 @@ static void put_amount(const cd_dev_env *env, const state_key *key, ch_amount am
   cd_dev_state_put(env->db, env->height, key->b, key->len, value, len);
 }
 
-ch_amount cd_dev_ledger_balance(cd_dev_db *db, const ch_addr *who, const ch_addr *asset) {
+ch_amount cd_dev_ledger_balance(cd_sql_db *db, const ch_addr *who, const ch_addr *asset) {
   state_key key = balance_key(who, asset);
   return get_amount(db, &key);
 }
 
-uint64_t cd_dev_ledger_nonce(cd_dev_db *db, const ch_addr *who) {
+uint64_t cd_dev_ledger_nonce(cd_sql_db *db, const ch_addr *who) {
   state_key key = nonce_key(who);
   return (uint64_t)get_amount(db, &key).v;
 }
 
-void cd_dev_ledger_slots_at(cd_dev_db *db, uint64_t height, const ch_hash *id, ch_adj_slots *out) {
+void cd_dev_ledger_slots_at(cd_sql_db *db, uint64_t height, const ch_hash *id, ch_adj_slots *out) {
   uint8_t value[CD_DEV_VALUE_MAX];
   state_key key = slots_key(id);
   size_t len = cd_dev_state_get_at(db, height, key.b, key.len, value);
@@ -90,7 +90,7 @@ static void put_slots(const cd_dev_env *env, const ch_hash *id, const ch_adj_slo
   cd_dev_state_put(env->db, env->height, key.b, key.len, value, cd_dev_slots_encode(value, slots));
 }
 
-void cd_dev_ledger_revealed_at(cd_dev_db *db, uint64_t height, const ch_hash *hash, cd_dev_revealed *out) {
+void cd_dev_ledger_revealed_at(cd_sql_db *db, uint64_t height, const ch_hash *hash, cd_dev_revealed *out) {
   uint8_t value[CD_DEV_VALUE_MAX];
   state_key key = revealed_key(hash);
   size_t len = cd_dev_state_get_at(db, height, key.b, key.len, value);
@@ -99,7 +99,7 @@ void cd_dev_ledger_revealed_at(cd_dev_db *db, uint64_t height, const ch_hash *ha
   }
 }
 
-static bool refuses(cd_dev_db *db, const ch_addr *who) {
+static bool refuses(cd_sql_db *db, const ch_addr *who) {
   state_key key = refuses_key(who);
   return get_amount(db, &key).v != 0;
 }
@@ -116,15 +116,15 @@ static void put_event(calling *c, const ch_adj_event *event) {
   const cd_dev_env *env = c->env;
   uint8_t record[CD_DEV_RECORD_MAX];
   size_t len = cd_dev_event_encode(record, event);
-  cd_dev_run run =
-      cd_dev_sql(env->db, "INSERT INTO events (block, place, channel, kind, epoch, record) VALUES (?, ?, ?, ?, ?, ?)");
-  cd_dev_bind_int(&run, env->height);
-  cd_dev_bind_int(&run, (uint64_t)env->place << 16 | c->n_events++);
-  cd_dev_bind_bytes(&run, event->id.b, sizeof event->id.b);
-  cd_dev_bind_int(&run, (uint64_t)event->kind);
-  cd_dev_bind_int(&run, event->epoch);
-  cd_dev_bind_bytes(&run, record, len);
-  cd_dev_exec(&run);
+  cd_sql_run run = cd_sql_start(
+      env->db, "INSERT INTO events (block, place, channel, kind, epoch, record) VALUES (?, ?, ?, ?, ?, ?)");
+  cd_sql_bind_int(&run, env->height);
+  cd_sql_bind_int(&run, (uint64_t)env->place << 16 | c->n_events++);
+  cd_sql_bind_bytes(&run, event->id.b, sizeof event->id.b);
+  cd_sql_bind_int(&run, (uint64_t)event->kind);
+  cd_sql_bind_int(&run, event->epoch);
+  cd_sql_bind_bytes(&run, record, len);
+  cd_sql_exec(&run);
 }
 
 /* Moves what is there. False, with nothing moved, if it is not; no balance can overflow, as no supply does. */
@@ -305,7 +305,7 @@ static const char *refuse(const cd_dev_env *env, const cd_dev_tx *tx) {
 
 /* --- Transactions ----------------------------------------------------------------------------------------------- */
 
-bool cd_dev_ledger_affordable(cd_dev_db *db, const cd_dev_tx *tx) {
+bool cd_dev_ledger_affordable(cd_sql_db *db, const cd_dev_tx *tx) {
   ch_amount needed = tx->value;
   if (tx->body.kind == CD_DEV_TRANSFER && ch_addr_is_zero(&tx->body.u.transfer.asset)) {
     needed = tx->body.u.transfer.amount;

@@ -33,16 +33,16 @@ ch_err cd_dev_nonce(cd_dev *dev, const ch_addr *who, uint64_t *out) {
 static void look_for_skip(cd_dev *dev, const ch_hash *channel, cd_receipt *out) {
   uint8_t record[CD_DEV_RECORD_MAX];
   ch_adj_event event;
-  cd_dev_run run = cd_dev_sql(&dev->db, "SELECT record FROM events WHERE channel = ? AND block = ? AND kind = 12");
-  cd_dev_bind_bytes(&run, channel->b, sizeof channel->b);
-  cd_dev_bind_int(&run, out->block);
-  if (cd_dev_row(&run)) {
-    size_t len = cd_dev_col_bytes(&run, 0, record, sizeof record);
+  cd_sql_run run = cd_sql_start(&dev->db, "SELECT record FROM events WHERE channel = ? AND block = ? AND kind = 12");
+  cd_sql_bind_bytes(&run, channel->b, sizeof channel->b);
+  cd_sql_bind_int(&run, out->block);
+  if (cd_sql_row(&run)) {
+    size_t len = cd_sql_bytes(&run, 0, record, sizeof record);
     bool sound = cd_dev_event_decode(&event, record, len);
     out->status = CD_RECEIPT_REVERTED;
     snprintf(out->error, sizeof out->error, "%s", sound ? ch_adj_revert_text((ch_adj_revert)event.reason) : "skipped");
   }
-  cd_dev_done(&run);
+  cd_sql_done(&run);
 }
 
 _Static_assert(CH_ADJ_SKIPPED == 12, "the query above names it by number");
@@ -53,15 +53,15 @@ ch_err cd_dev_receipt(cd_dev *dev, const ch_hash *hash, const ch_hash *channel, 
   memset(out, 0, sizeof *out);
   cd_dev_begin_read(dev);
   cd_dev_head_read(dev, &head);
-  cd_dev_run run = cd_dev_sql(&dev->db, "SELECT block, error FROM txs WHERE hash = ?");
-  cd_dev_bind_bytes(&run, hash->b, sizeof hash->b);
-  if (cd_dev_row(&run)) {
-    out->block = cd_dev_col_int(&run, 0);
-    size_t len = cd_dev_col_bytes(&run, 1, out->error, sizeof out->error - 1);
+  cd_sql_run run = cd_sql_start(&dev->db, "SELECT block, error FROM txs WHERE hash = ?");
+  cd_sql_bind_bytes(&run, hash->b, sizeof hash->b);
+  if (cd_sql_row(&run)) {
+    out->block = cd_sql_int(&run, 0);
+    size_t len = cd_sql_bytes(&run, 1, out->error, sizeof out->error - 1);
     out->final = head.number - out->block >= confirmations;
     out->status = len == 0 ? CD_RECEIPT_OK : CD_RECEIPT_REVERTED;
   }
-  cd_dev_done(&run);
+  cd_sql_done(&run);
   if (out->status == CD_RECEIPT_OK && !ch_hash_is_zero(channel)) {
     look_for_skip(dev, channel, out);
   }
@@ -85,16 +85,17 @@ static void read_onchain(cd_dev *dev, const ch_hash *id, uint64_t height, ch_onc
   if (out->slots.epoch == 0) {
     return;
   }
-  cd_dev_run run = cd_dev_sql(&dev->db, "SELECT record FROM events WHERE channel = ? AND epoch = ? AND kind IN (2, 5) "
-                                        "AND block <= ? ORDER BY block DESC LIMIT 1");
-  cd_dev_bind_bytes(&run, id->b, sizeof id->b);
-  cd_dev_bind_int(&run, out->slots.epoch - 1u);
-  cd_dev_bind_int(&run, height);
-  if (cd_dev_row(&run)) {
-    size_t len = cd_dev_col_bytes(&run, 0, record, sizeof record);
+  cd_sql_run run =
+      cd_sql_start(&dev->db, "SELECT record FROM events WHERE channel = ? AND epoch = ? AND kind IN (2, 5) "
+                             "AND block <= ? ORDER BY block DESC LIMIT 1");
+  cd_sql_bind_bytes(&run, id->b, sizeof id->b);
+  cd_sql_bind_int(&run, out->slots.epoch - 1u);
+  cd_sql_bind_int(&run, height);
+  if (cd_sql_row(&run)) {
+    size_t len = cd_sql_bytes(&run, 0, record, sizeof record);
     out->has_ended = cd_dev_event_decode(&out->ended, record, len);
   }
-  cd_dev_done(&run);
+  cd_sql_done(&run);
   if (!out->has_ended) {
     dev->db.failed = true; /* an epoch above 0 has a predecessor that ended */
   }
@@ -132,19 +133,19 @@ ch_err cd_dev_revealed_at(cd_dev *dev, const ch_hash *hash, uint64_t height, uin
 ch_err cd_dev_events(cd_dev *dev, uint64_t from, bool (*each)(void *arg, uint64_t block, const ch_adj_event *event),
                      void *arg) {
   cd_dev_begin_read(dev);
-  cd_dev_run run = cd_dev_sql(&dev->db, "SELECT block, record FROM events WHERE block >= ? ORDER BY block, place");
-  cd_dev_bind_int(&run, from);
-  while (cd_dev_row(&run)) {
+  cd_sql_run run = cd_sql_start(&dev->db, "SELECT block, record FROM events WHERE block >= ? ORDER BY block, place");
+  cd_sql_bind_int(&run, from);
+  while (cd_sql_row(&run)) {
     uint8_t record[CD_DEV_RECORD_MAX];
     ch_adj_event event;
-    size_t len = cd_dev_col_bytes(&run, 1, record, sizeof record);
+    size_t len = cd_sql_bytes(&run, 1, record, sizeof record);
     if (!cd_dev_event_decode(&event, record, len)) {
       dev->db.failed = true;
-    } else if (!each(arg, cd_dev_col_int(&run, 0), &event)) {
+    } else if (!each(arg, cd_sql_int(&run, 0), &event)) {
       break;
     }
   }
-  cd_dev_done(&run);
+  cd_sql_done(&run);
   return cd_dev_end(dev);
 }
 
@@ -185,15 +186,15 @@ _Static_assert(CH_ADJ_REVEALED == 9 && CH_ADJ_CLAIMED == 10 && CH_ADJ_CREDITED =
 
 /* A view changes when an event comes at the head or an earlier one becomes final. */
 static void give_changed(cd_dev *dev, const cd_dev_look *look, uint64_t after, view_fn each, void *arg) {
-  cd_dev_run run =
-      cd_dev_sql(&dev->db, "SELECT DISTINCT channel FROM events WHERE block > ? AND kind NOT IN (9, 10, 11)");
-  cd_dev_bind_int(&run, after);
-  while (cd_dev_row(&run)) {
+  cd_sql_run run =
+      cd_sql_start(&dev->db, "SELECT DISTINCT channel FROM events WHERE block > ? AND kind NOT IN (9, 10, 11)");
+  cd_sql_bind_int(&run, after);
+  while (cd_sql_row(&run)) {
     ch_hash id;
-    cd_dev_col_exact(&run, 0, id.b, sizeof id.b);
+    cd_sql_exact(&run, 0, id.b, sizeof id.b);
     give_view(dev, look, &id, each, arg);
   }
-  cd_dev_done(&run);
+  cd_sql_done(&run);
 }
 
 ch_err cd_dev_look_at(cd_dev *dev, uint32_t confirmations, const cd_dev_look *since, const ch_hash *ids, size_t n_ids,

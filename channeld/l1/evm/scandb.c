@@ -4,11 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "l1/dev/db.h"
+#include "l1/sql.h"
 
 #define APPLICATION_ID 1665496685 /* "cEvm" */
 
-static const char SETUP[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;";
 static const char SCHEMA[] =
     "PRAGMA application_id = 1665496685; PRAGMA user_version = 1;"
     "CREATE TABLE scan (one INTEGER PRIMARY KEY CHECK (one = 1), chain BLOB NOT NULL, contract BLOB NOT NULL,"
@@ -20,43 +19,36 @@ static const char SCHEMA[] =
     "CREATE INDEX endings_channel ON endings (channel, epoch, block);";
 
 struct cd_scandb {
-  cd_dev_db db; /* the statements of the embedded chain's file serve here, too */
+  cd_sql_db db;
   pthread_mutex_t lock;
 };
 
 static void begin(cd_scandb *s, bool write) {
   pthread_mutex_lock(&s->lock);
   if (write)
-    cd_dev_db_begin_write(&s->db);
+    cd_sql_begin_write(&s->db);
   else
-    cd_dev_db_begin_read(&s->db);
+    cd_sql_begin_read(&s->db);
 }
 
 static ch_err end(cd_scandb *s) {
-  ch_err err = cd_dev_db_end(&s->db);
+  ch_err err = cd_sql_end(&s->db);
   pthread_mutex_unlock(&s->lock);
   return err;
 }
 
-static void bind_hash(cd_dev_run *run, const ch_hash *h) {
-  cd_dev_bind_bytes(run, h->b, sizeof h->b);
+static void bind_hash(cd_sql_run *run, const ch_hash *h) {
+  cd_sql_bind_bytes(run, h->b, sizeof h->b);
 }
 
 /* Runs a statement with one number. */
 static void exec_with(cd_scandb *s, const char *sql, uint64_t value) {
-  cd_dev_run run = cd_dev_sql(&s->db, sql);
-  cd_dev_bind_int(&run, value);
-  cd_dev_exec(&run);
+  cd_sql_run run = cd_sql_start(&s->db, sql);
+  cd_sql_bind_int(&run, value);
+  cd_sql_exec(&run);
 }
 
 /* --- Opening ------------------------------------------------------------------------------------------------------ */
-
-static uint64_t pragma(cd_scandb *s, const char *sql) {
-  cd_dev_run run = cd_dev_sql(&s->db, sql);
-  uint64_t value = cd_dev_row(&run) ? cd_dev_col_int(&run, 0) : 0;
-  cd_dev_done(&run);
-  return value;
-}
 
 static void chain_bytes(uint8_t out[8], const ch_chain *chain) {
   for (int i = 0; i < 8; i++)
@@ -66,20 +58,20 @@ static void chain_bytes(uint8_t out[8], const ch_chain *chain) {
 static void make(cd_scandb *s, const ch_chain *chain) {
   uint8_t id[8];
   chain_bytes(id, chain);
-  if (sqlite3_exec(s->db.handle, SCHEMA, NULL, NULL, NULL) != SQLITE_OK) s->db.failed = true;
-  cd_dev_run run = cd_dev_sql(&s->db, "INSERT INTO scan (one, chain, contract) VALUES (1, ?, ?)");
-  cd_dev_bind_bytes(&run, id, sizeof id);
-  cd_dev_bind_bytes(&run, chain->adjudicator.b, sizeof chain->adjudicator.b);
-  cd_dev_exec(&run);
+  cd_sql_script(&s->db, SCHEMA);
+  cd_sql_run run = cd_sql_start(&s->db, "INSERT INTO scan (one, chain, contract) VALUES (1, ?, ?)");
+  cd_sql_bind_bytes(&run, id, sizeof id);
+  cd_sql_bind_bytes(&run, chain->adjudicator.b, sizeof chain->adjudicator.b);
+  cd_sql_exec(&run);
 }
 
 /* A node that ran before there was an Adjudicator: the first one is taken. */
 static void adopt(cd_scandb *s, const ch_chain *chain) {
   const ch_addr none = {0};
-  cd_dev_run run = cd_dev_sql(&s->db, "UPDATE scan SET contract = ? WHERE contract = ?");
-  cd_dev_bind_bytes(&run, chain->adjudicator.b, sizeof chain->adjudicator.b);
-  cd_dev_bind_bytes(&run, none.b, sizeof none.b);
-  cd_dev_exec(&run);
+  cd_sql_run run = cd_sql_start(&s->db, "UPDATE scan SET contract = ? WHERE contract = ?");
+  cd_sql_bind_bytes(&run, chain->adjudicator.b, sizeof chain->adjudicator.b);
+  cd_sql_bind_bytes(&run, none.b, sizeof none.b);
+  cd_sql_exec(&run);
 }
 
 static bool is_for(cd_scandb *s, const ch_chain *chain) {
@@ -87,14 +79,14 @@ static bool is_for(cd_scandb *s, const ch_chain *chain) {
   ch_addr contract = {0};
   adopt(s, chain);
   chain_bytes(id, chain);
-  cd_dev_run run = cd_dev_sql(&s->db, "SELECT chain, contract FROM scan");
-  bool same = cd_dev_row(&run);
+  cd_sql_run run = cd_sql_start(&s->db, "SELECT chain, contract FROM scan");
+  bool same = cd_sql_row(&run);
   if (same) {
-    cd_dev_col_exact(&run, 0, got_id, sizeof got_id);
-    cd_dev_col_exact(&run, 1, contract.b, sizeof contract.b);
+    cd_sql_exact(&run, 0, got_id, sizeof got_id);
+    cd_sql_exact(&run, 1, contract.b, sizeof contract.b);
     same = !s->db.failed && memcmp(id, got_id, sizeof id) == 0 && ch_addr_eq(&contract, &chain->adjudicator);
   }
-  cd_dev_done(&run);
+  cd_sql_done(&run);
   return same;
 }
 
@@ -102,10 +94,11 @@ static ch_err take_over(cd_scandb *s, const char *path, const ch_chain *chain, c
   ch_err err = CH_OK;
   why[0] = '\0';
   begin(s, true);
-  uint64_t format = pragma(s, "PRAGMA user_version"), tables = pragma(s, "SELECT count(*) FROM sqlite_schema");
+  uint64_t format = cd_sql_number(&s->db, "PRAGMA user_version"),
+           tables = cd_sql_number(&s->db, "SELECT count(*) FROM sqlite_schema");
   if (tables == 0) {
     make(s, chain);
-  } else if (format != 1 || pragma(s, "PRAGMA application_id") != APPLICATION_ID) {
+  } else if (format != 1 || cd_sql_number(&s->db, "PRAGMA application_id") != APPLICATION_ID) {
     snprintf(why, CD_RPC_TEXT, "%.100s is not what this release keeps of a chain: move it away.", path);
     err = CH_ERR_FORMAT;
   } else if (!is_for(s, chain)) {
@@ -126,14 +119,12 @@ ch_err cd_scandb_open(cd_scandb **out, const char *path, const ch_chain *chain, 
     snprintf(why, CD_RPC_TEXT, "Out of memory.");
     return CH_ERR_NO_MEMORY;
   }
-  int rc = sqlite3_open_v2(path, &s->db.handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
-  if (rc == SQLITE_OK) rc = sqlite3_exec(s->db.handle, SETUP, NULL, NULL, NULL);
+  const char *reason;
   ch_err err = CH_ERR_ARGUMENT;
-  if (rc == SQLITE_OK)
+  if (cd_sql_open(&s->db, path, &reason))
     err = take_over(s, path, chain, why);
   else
-    snprintf(why, CD_RPC_TEXT, "%.80s cannot be opened: %.80s.", path,
-             s->db.handle == NULL ? "out of memory" : sqlite3_errmsg(s->db.handle));
+    snprintf(why, CD_RPC_TEXT, "%.80s cannot be opened: %.80s.", path, reason);
   if (err == CH_OK)
     *out = s;
   else
@@ -143,7 +134,7 @@ ch_err cd_scandb_open(cd_scandb **out, const char *path, const ch_chain *chain, 
 
 void cd_scandb_close(cd_scandb *s) {
   if (s == NULL) return;
-  cd_dev_db_close(&s->db);
+  cd_sql_close(&s->db);
   pthread_mutex_destroy(&s->lock);
   free(s);
 }
@@ -151,25 +142,25 @@ void cd_scandb_close(cd_scandb *s) {
 /* --- Blocks ------------------------------------------------------------------------------------------------------- */
 
 static void put_block(cd_scandb *s, const cd_scan_block *b) {
-  cd_dev_run run = cd_dev_sql(&s->db, "INSERT INTO blocks (number, hash, time) VALUES (?, ?, ?)");
-  cd_dev_bind_int(&run, b->number);
+  cd_sql_run run = cd_sql_start(&s->db, "INSERT INTO blocks (number, hash, time) VALUES (?, ?, ?)");
+  cd_sql_bind_int(&run, b->number);
   bind_hash(&run, &b->hash);
-  cd_dev_bind_int(&run, b->time);
-  cd_dev_exec(&run);
+  cd_sql_bind_int(&run, b->time);
+  cd_sql_exec(&run);
 }
 
 static void put_ending(cd_scandb *s, const cd_scan_ending *e) {
-  cd_dev_run run = cd_dev_sql(&s->db, "INSERT OR REPLACE INTO endings (block, place, tx, channel, epoch, kind, w, x) "
-                                      "VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
-  cd_dev_bind_int(&run, e->block);
-  cd_dev_bind_int(&run, e->place);
+  cd_sql_run run = cd_sql_start(&s->db, "INSERT OR REPLACE INTO endings (block, place, tx, channel, epoch, kind, w, x) "
+                                        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
+  cd_sql_bind_int(&run, e->block);
+  cd_sql_bind_int(&run, e->place);
   bind_hash(&run, &e->tx);
   bind_hash(&run, &e->id);
-  cd_dev_bind_int(&run, cd_evm_ending_epoch(&e->ending));
-  cd_dev_bind_int(&run, e->ending.kind);
-  cd_dev_bind_bytes(&run, e->ending.w, sizeof e->ending.w);
-  cd_dev_bind_bytes(&run, e->ending.x, sizeof e->ending.x);
-  cd_dev_exec(&run);
+  cd_sql_bind_int(&run, cd_evm_ending_epoch(&e->ending));
+  cd_sql_bind_int(&run, e->ending.kind);
+  cd_sql_bind_bytes(&run, e->ending.w, sizeof e->ending.w);
+  cd_sql_bind_bytes(&run, e->ending.x, sizeof e->ending.x);
+  cd_sql_exec(&run);
 }
 
 /* What lies above a block. */
@@ -210,38 +201,38 @@ ch_err cd_scandb_finalize(cd_scandb *s, uint64_t number) {
   return end(s);
 }
 
-static bool read_block(cd_dev_run *run, cd_scan_block *out) {
-  bool found = cd_dev_row(run);
+static bool read_block(cd_sql_run *run, cd_scan_block *out) {
+  bool found = cd_sql_row(run);
   if (found) {
-    out->number = cd_dev_col_int(run, 0);
-    cd_dev_col_exact(run, 1, out->hash.b, sizeof out->hash.b);
-    out->time = cd_dev_col_int(run, 2);
+    out->number = cd_sql_int(run, 0);
+    cd_sql_exact(run, 1, out->hash.b, sizeof out->hash.b);
+    out->time = cd_sql_int(run, 2);
   }
-  cd_dev_done(run);
+  cd_sql_done(run);
   return found;
 }
 
 ch_err cd_scandb_last(cd_scandb *s, cd_scan_block *out, bool *found) {
   begin(s, false);
-  cd_dev_run run = cd_dev_sql(&s->db, "SELECT number, hash, time FROM blocks ORDER BY number DESC LIMIT 1");
+  cd_sql_run run = cd_sql_start(&s->db, "SELECT number, hash, time FROM blocks ORDER BY number DESC LIMIT 1");
   *found = read_block(&run, out);
   return end(s);
 }
 
 ch_err cd_scandb_at(cd_scandb *s, uint64_t number, cd_scan_block *out, bool *found) {
   begin(s, false);
-  cd_dev_run run = cd_dev_sql(&s->db, "SELECT number, hash, time FROM blocks WHERE number = ?");
-  cd_dev_bind_int(&run, number);
+  cd_sql_run run = cd_sql_start(&s->db, "SELECT number, hash, time FROM blocks WHERE number = ?");
+  cd_sql_bind_int(&run, number);
   *found = read_block(&run, out);
   return end(s);
 }
 
 ch_err cd_scandb_final(cd_scandb *s, uint64_t *number, bool *found) {
   begin(s, false);
-  cd_dev_run run = cd_dev_sql(&s->db, "SELECT final FROM scan WHERE final IS NOT NULL");
-  *found = cd_dev_row(&run);
-  if (*found) *number = cd_dev_col_int(&run, 0);
-  cd_dev_done(&run);
+  cd_sql_run run = cd_sql_start(&s->db, "SELECT final FROM scan WHERE final IS NOT NULL");
+  *found = cd_sql_row(&run);
+  if (*found) *number = cd_sql_int(&run, 0);
+  cd_sql_done(&run);
   return end(s);
 }
 
@@ -251,18 +242,18 @@ ch_err cd_scandb_ending(cd_scandb *s, const ch_hash *id, uint16_t epoch, uint64_
                         bool *found) {
   begin(s, false);
   *out = (cd_evm_ending){0};
-  cd_dev_run run = cd_dev_sql(&s->db, "SELECT kind, w, x FROM endings WHERE channel = ? AND epoch = ? AND block <= ? "
-                                      "ORDER BY block DESC LIMIT 1");
+  cd_sql_run run = cd_sql_start(&s->db, "SELECT kind, w, x FROM endings WHERE channel = ? AND epoch = ? AND block <= ? "
+                                        "ORDER BY block DESC LIMIT 1");
   bind_hash(&run, id);
-  cd_dev_bind_int(&run, epoch);
-  cd_dev_bind_int(&run, upto);
-  *found = cd_dev_row(&run);
+  cd_sql_bind_int(&run, epoch);
+  cd_sql_bind_int(&run, upto);
+  *found = cd_sql_row(&run);
   if (*found) {
-    out->kind = (uint8_t)cd_dev_col_int(&run, 0);
-    cd_dev_col_exact(&run, 1, out->w, sizeof out->w);
-    cd_dev_col_exact(&run, 2, out->x, sizeof out->x);
+    out->kind = (uint8_t)cd_sql_int(&run, 0);
+    cd_sql_exact(&run, 1, out->w, sizeof out->w);
+    cd_sql_exact(&run, 2, out->x, sizeof out->x);
   }
-  cd_dev_done(&run);
+  cd_sql_done(&run);
   return end(s);
 }
 
