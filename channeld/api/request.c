@@ -5,7 +5,6 @@
  * clock or the stop) gives the answer and resumes; the others do nothing. All of that is under the lock.
  */
 #include <arpa/inet.h>
-#include <sodium.h>
 #include <strings.h>
 
 #include "server.h"
@@ -39,14 +38,6 @@ static bool host_is_local(const char *host) {
   return inet_pton(AF_INET, name, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127;
 }
 
-static bool token_is_right(const cd_api *api, const char *authorization) {
-  if (!authorization || strncasecmp(authorization, "Bearer ", 7) != 0) return false;
-  const char *shown = authorization + 7;
-  shown += strspn(shown, " ");
-  size_t len = strlen(api->token);
-  return strlen(shown) == len && sodium_memcmp(shown, api->token, len) == 0;
-}
-
 static bool body_is_welcome(struct MHD_Connection *connection, cd_problem *problem) {
   const char *type = header(connection, "Content-Type");
   if (type && !strcasestr(type, "json"))
@@ -65,7 +56,7 @@ static bool admit(cd_request *r, const char *method, const char *path, cd_proble
   if (!host_is_local(header(r->connection, "Host")))
     return cd_refuse(problem, MHD_HTTP_MISDIRECTED_REQUEST, "bad_host", "Use http://127.0.0.1:PORT or localhost.",
                      "The Host header names another machine.");
-  if (!token_is_right(r->api, header(r->connection, "Authorization")))
+  if (!cd_api_token_shown(r->api->token, header(r->connection, "Authorization")))
     return cd_refuse(
         problem, MHD_HTTP_UNAUTHORIZED, "unauthorized",
         "Send \"Authorization: Bearer TOKEN\" with the token from the file api.token in the daemon's folder.",

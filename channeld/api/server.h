@@ -71,6 +71,9 @@ struct cd_api {
 
 uint64_t cd_now_ms(void); /* monotonic */
 
+/* True if an Authorization header (NULL: there is none) shows the token; compared in constant time. */
+bool cd_api_token_shown(const char *token, const char *authorization);
+
 /* Writes a sentence to `why` and returns CH_ERR_ARGUMENT. */
 ch_err cd_api_fail(char *why, size_t why_len, const char *sentence, ...) __attribute__((format(printf, 3, 4)));
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -82,4 +83,11 @@ ch_err cd_api_token_load(const char *path, char token[CD_API_TOKEN_STR], char *w
         "Others may read the API token in %s. Remove it, and the next start makes one that only you can read.", path);
   }
   return CH_OK;
+}
+
+bool cd_api_token_shown(const char *token, const char *authorization) {
+  if (!authorization || strncasecmp(authorization, "Bearer ", 7) != 0) return false;
+  const char *shown = authorization + 7;
+  shown += strspn(shown, " ");
+  return strlen(shown) == CD_API_TOKEN_STR - 1 && sodium_memcmp(shown, token, CD_API_TOKEN_STR - 1) == 0;
 }

@@ -43,14 +43,20 @@ static int nibble_of(char ch) {
   return (int)((digit & (c - '0')) | (letter & (lower - 'a' + 10)) | ~(digit | letter));
 }
 
+/* That the text has a prefix shows in its length, and one verdict is given at the end: where a digit is wrong, or what
+ * the first ones are, has no influence on what is executed. */
 bool ch_unhex(uint8_t *out, size_t len, const char *hex) {
-  if (hex[0] == '0' && (hex[1] == 'x' || hex[1] == 'X')) hex += 2;
-  for (size_t i = 0; i < len; i++) {
-    int high = nibble_of(*hex++);
-    if (high < 0) return false;
-    int low = nibble_of(*hex++);
-    if (low < 0) return false;
-    out[i] = (uint8_t)(high << 4 | low);
+  int all = 0;
+  size_t n = strnlen(hex, 2 * len + 3);
+  if (n == 2 * len + 2 && hex[0] == '0' && (hex[1] == 'x' || hex[1] == 'X')) {
+    hex += 2;
+  } else if (n != 2 * len) {
+    return false;
   }
-  return *hex == '\0';
+  for (size_t i = 0; i < len; i++, hex += 2) {
+    int high = nibble_of(hex[0]), low = nibble_of(hex[1]);
+    all |= high | low;
+    out[i] = (uint8_t)((unsigned)high << 4 | (unsigned)low);
+  }
+  return all >= 0;
 }

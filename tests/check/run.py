@@ -256,6 +256,10 @@ def fuzz(seconds):
                 timeout=(seconds or 60) + 120) for name in names]
 
 
+def constant_time(_quick):
+    return [Job("constant time", [f"{ROOT}/tests/ct/run.sh", GCC.dir])]
+
+
 def model(*options):
     return [Job("model", [sys.executable, f"{CHECK}/model.py", *options], tap=False, live=True, timeout=14400)]
 
@@ -277,6 +281,7 @@ STAGES = {
     "rules": ("include directions, symbols, headers, format, sizes, scripts, install", GCC, rules, True),
     "unit": ("unit tests", GCC, lambda quick: unit(GCC), True),
     "sim": ("the two-party simulator, SIM_SEEDS seeds", GCC, lambda quick: simulate(GCC, quick), True),
+    "ct": ("secrets decide no branch and no address, seen by valgrind", GCC, constant_time, True),
     "agree": ("a short run of `differential`; the published vectors", GCC, lambda quick: differential("--each 8 --ops 300"),
               True),
     "differential": ("the C model against the contract on anvil, each function 100 times", GCC,
