@@ -45,7 +45,7 @@ bool cd_passphrase_take(const char *variable, cd_passphrase **out, char *why, si
 
 /* --- From a file --------------------------------------------------------------------------------- */
 
-/* The first line. False with errno if it cannot be read. */
+/* The first line, and its length. False with errno if it cannot be read. */
 static bool read_first_line(int fd, cd_passphrase *p) {
   size_t n = 0;
   while (n < sizeof p->text - 1 && memchr(p->text, '\n', n) == NULL) {
@@ -59,7 +59,9 @@ static bool read_first_line(int fd, cd_passphrase *p) {
   if (end != NULL) {
     if (end > p->text && end[-1] == '\r') end--;
     sodium_memzero(end, (size_t)(p->text + n - end));
+    n = (size_t)(end - p->text);
   }
+  p->len = n;
   return true;
 }
 
@@ -81,6 +83,11 @@ static cd_passphrase *from_file(const char *path, char *why, size_t why_len) {
   bool ok = p != NULL && read_first_line(fd, p);
   if (p != NULL && !ok) snprintf(why, why_len, "The passphrase file %.400s cannot be read: %s.", path, strerror(errno));
   close(fd);
+  if (ok && memchr(p->text, '\0', p->len) != NULL) {
+    snprintf(why, why_len, "The passphrase in %.400s has a zero byte, behind which nothing would count: use text.",
+             path);
+    ok = false;
+  }
   if (!ok) {
     sodium_free(p);
     return NULL;

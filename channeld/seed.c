@@ -33,6 +33,7 @@ typedef struct sealed {
 /* All that is secret while a file is read or written; in locked memory. */
 typedef struct secrets {
   char line[LINE_LEN];
+  char again[LINE_LEN]; /* the line of what was read, to compare */
   uint8_t key[crypto_secretbox_KEYBYTES];
 } secrets;
 
@@ -61,10 +62,11 @@ static void print_sealed(char line[LINE_LEN], const sealed *s) {
   snprintf(line, LINE_LEN, ARGON2ID "%u %u %s %s %s", s->passes, s->kibibytes, salt, nonce, box);
 }
 
-/* Only exactly what is printed is read. */
-static bool parse_plain(const char *line, uint8_t *seed) {
-  const char *hex = line + strlen(PLAIN);
-  return strlen(hex) == 2 * (size_t)CD_SEED_LEN && ch_unhex(seed, CD_SEED_LEN, hex);
+/* Only exactly what is printed is read. Both lines are followed by zeros. */
+static bool parse_plain(secrets *x, uint8_t *seed) {
+  if (!ch_unhex(seed, CD_SEED_LEN, x->line + strlen(PLAIN))) return false;
+  print_plain(x->again, seed);
+  return sodium_memcmp(x->again, x->line, LINE_LEN) == 0;
 }
 
 static bool parse_sealed(const char *line, sealed *s) {
@@ -144,6 +146,7 @@ static bool read_line(const char *path, char line[LINE_LEN], char *why, size_t w
   close(fd);
   if (n < 0) return false;
   line[n] = '\0';
+  if (strlen(line) < (size_t)n) line[0] = '\0'; /* a zero byte would hide what is behind it: this is no line */
   if (n > 0 && line[n - 1] == '\n') line[n - 1] = '\0';
   return true;
 }
@@ -160,7 +163,7 @@ bool cd_seed_read(const char *dir, const cd_passphrase_source *from, uint8_t *se
   secrets *x = new_secrets(why, why_len);
   snprintf(path, sizeof path, "%s/seed", dir);
   bool ok = x != NULL && read_line(path, x->line, why, why_len);
-  if (ok && strncmp(x->line, PLAIN, strlen(PLAIN)) == 0 && parse_plain(x->line, seed)) {
+  if (ok && strncmp(x->line, PLAIN, strlen(PLAIN)) == 0 && parse_plain(x, seed)) {
     sodium_free(x);
     return true;
   }

@@ -107,7 +107,7 @@ static size_t pending_of(const duo_side *s, ch_op *ops) {
 }
 
 static ch_channel *read_again(const duo *d, int s, const uint8_t *record, size_t len) {
-  ch_op *ops = calloc(DUO_ROWS, sizeof *ops);
+  ch_op *ops = calloc(d->side[s].n_paid + 1, sizeof *ops);
   assert_non_null(ops);
   ch_channel *c;
   assert_int_equal(ch_channel_decode(&c, record, len, ops, pending_of(&d->side[s], ops)), CH_OK);

@@ -43,13 +43,17 @@ static int teardown(void **state) {
 
 /* --- Helpers ------------------------------------------------------------------------------------- */
 
-static void put_file(const tempdir *dir, const char *name, const char *text, mode_t mode) {
+static void put_bytes(const tempdir *dir, const char *name, const char *bytes, size_t len, mode_t mode) {
   char path[PATH_MAX];
   FILE *file = fopen(tempdir_file(path, dir, name), "w");
   assert_non_null(file);
-  assert_true(fputs(text, file) >= 0);
+  assert_int_equal(fwrite(bytes, 1, len, file), len);
   assert_int_equal(fclose(file), 0);
   assert_int_equal(chmod(path, mode), 0);
+}
+
+static void put_file(const tempdir *dir, const char *name, const char *text, mode_t mode) {
+  put_bytes(dir, name, text, strlen(text), mode);
 }
 
 static void get_file(const tempdir *dir, const char *name, char out[LINE]) {
@@ -97,12 +101,16 @@ static void assert_part(const char *why, const char *part) {
   if (strstr(why, part) == NULL) fail_msg("`%s` is not in: %s", part, why);
 }
 
-static void assert_refused(const tempdir *dir, const char *line, const char *part) {
+static void assert_bytes_refused(const tempdir *dir, const char *line, size_t len, const char *part) {
   uint8_t seed[CD_SEED_LEN];
   char why[WHY];
-  put_file(dir, "seed", line, 0600);
+  put_bytes(dir, "seed", line, len, 0600);
   if (open_with(dir, "good passphrase", seed, why)) fail_msg("was read: %s", line);
   assert_part(why, part);
+}
+
+static void assert_refused(const tempdir *dir, const char *line, const char *part) {
+  assert_bytes_refused(dir, line, strlen(line), part);
 }
 
 /* --- The file ------------------------------------------------------------------------------------ */
@@ -238,6 +246,30 @@ static void only_the_exact_form(void **state) {
   }
 }
 
+/* Found by fuzz_seed: upper-case digits were read, and whatever stood behind a zero byte. */
+static void only_the_exact_plain_form(void **state) {
+  const tempdir *dir = *state;
+  uint8_t want[CD_SEED_LEN];
+  char line[LINE] = "channeld-seed-v1 plain ", bad[LINE];
+  fill(want);
+  ch_hex(line + strlen(line), want, sizeof want);
+  snprintf(bad, sizeof bad, "%s", line);
+  for (char *c = strchr(bad, 'p') + 6; *c != '\0'; c++)
+    if (*c >= 'a') *c = (char)(*c - 'a' + 'A');
+  assert_refused(dir, bad, "not in a form");
+  snprintf(bad, sizeof bad, "%s0", line);
+  assert_refused(dir, bad, "not in a form");
+  snprintf(bad, sizeof bad, "%.*s", (int)strlen(line) - 1, line);
+  assert_refused(dir, bad, "not in a form");
+  snprintf(bad, sizeof bad, "%s#rest", line);
+  *strchr(bad, '#') = '\0';
+  assert_bytes_refused(dir, bad, strlen(line) + 5, "not in a form");
+  cheap_line(line, want, "good passphrase");
+  snprintf(bad, sizeof bad, "%.*s#rest", (int)strlen(line) - 1, line);
+  *strchr(bad, '#') = '\0';
+  assert_bytes_refused(dir, bad, strlen(line) + 4, "not in a form");
+}
+
 static void file_must_be_private(void **state) {
   const tempdir *dir = *state;
   uint8_t want[CD_SEED_LEN], seed[CD_SEED_LEN];
@@ -287,7 +319,15 @@ static void passphrase_files(void **state) {
   big[CD_PASSPHRASE_MAX] = 'x';
   big[CD_PASSPHRASE_MAX + 1] = '\0';
   from_file(dir, big, 0600, NULL, "too long");
-  char why[WHY] = "";
+  char why[WHY] = "", path[PATH_MAX];
+  put_bytes(dir, "pass", "cut\0short\n", 10, 0600); /* as from a file of random bytes: it would be "cut" */
+  assert_null(cd_passphrase_get(&(cd_passphrase_source){.file = tempdir_file(path, dir, "pass")}, why, sizeof why));
+  assert_part(why, "zero byte");
+  put_bytes(dir, "pass", "whole\nre\0t", 10, 0600);
+  cd_passphrase *p = cd_passphrase_get(&(cd_passphrase_source){.file = path}, why, sizeof why);
+  assert_non_null(p);
+  assert_string_equal(p->text, "whole");
+  sodium_free(p);
   assert_null(cd_passphrase_get(&(cd_passphrase_source){.file = "/nonexistent/file"}, why, sizeof why));
   assert_part(why, "/nonexistent/file");
 }
@@ -345,6 +385,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(costs_come_from_the_file, setup, teardown),
       cmocka_unit_test_setup_teardown(every_character_counts, setup, teardown),
       cmocka_unit_test_setup_teardown(only_the_exact_form, setup, teardown),
+      cmocka_unit_test_setup_teardown(only_the_exact_plain_form, setup, teardown),
       cmocka_unit_test_setup_teardown(file_must_be_private, setup, teardown),
       cmocka_unit_test_setup_teardown(passphrase_files, setup, teardown),
       cmocka_unit_test(environment_is_wiped),
