@@ -426,13 +426,22 @@ static void put_ops(fields_out *o, uint32_t tag, const Record *r) {
   }
 }
 
+/* What becomes of a record as it is read. */
+typedef struct reading {
+  ch_channel *c;
+  bool no_memory;
+} reading;
+
 static bool decode_op(pb_istream_t *stream, const pb_field_t *field, void **arg) {
   (void)field;
-  ch_channel *c = (ch_channel *)*arg;
+  reading *in = (reading *)*arg;
+  ch_channel *c = in->c;
   RecOp r = RecOp_init_zero;
   ch_op op = {0};
   if (c->n_queue >= CH_MAX_OPS || !pb_decode(stream, RecOp_fields, &r)) return false;
-  if (!op_from_record(&op, &r) || queue_append(c, &op, 1)) return false;
+  if (!op_from_record(&op, &r)) return false;
+  in->no_memory = queue_append(c, &op, 1) != CH_OK;
+  if (in->no_memory) return false;
   c->ops[c->n_queue - 1].version = r.version;
   return true;
 }
@@ -476,7 +485,8 @@ static void put_locks(fields_out *o, uint32_t tag, const Record *r) {
 
 static bool decode_lock(pb_istream_t *stream, const pb_field_t *field, void **arg) {
   (void)field;
-  ch_channel *c = (ch_channel *)*arg;
+  reading *in = (reading *)*arg;
+  ch_channel *c = in->c;
   RecLock r = RecLock_init_zero;
   pending p = {.in = 0};
   if (c->n_locks >= 2 * CH_LOCKS_MAX || !pb_decode(stream, RecLock_fields, &r) || !r.has_op) return false;
@@ -486,7 +496,9 @@ static bool decode_lock(pb_istream_t *stream, const pb_field_t *field, void **ar
   p.since = r.since;
   p.want = (uint8_t)r.want;
   ch_op_lock_id(&p.id, &p.op, p.payer);
-  return get_optional_hash(&p.known, &p.preimage, &r.preimage) && locks_append(c, &p) == CH_OK;
+  if (!get_optional_hash(&p.known, &p.preimage, &r.preimage)) return false;
+  in->no_memory = locks_append(c, &p) != CH_OK;
+  return !in->no_memory;
 }
 
 /* The hashes in the contents follow from the locks. */
@@ -618,12 +630,13 @@ ch_err ch_channel_decode(ch_channel **out, const uint8_t *in, size_t len, const 
   ch_channel *c = (ch_channel *)calloc(1, sizeof *c);
   if (!c) return CH_ERR_NO_MEMORY;
   Record r = Record_init_zero;
+  reading from = {.c = c};
   r.ops.funcs.decode = decode_op;
-  r.ops.arg = r.locks.arg = c;
+  r.ops.arg = r.locks.arg = &from;
   r.locks.funcs.decode = decode_lock;
   pb_istream_t stream = pb_istream_from_buffer(in, len);
-  ch_err err = pb_decode(&stream, Record_fields, &r) ? CH_OK : CH_ERR_FORMAT;
-  if (r.format == 0) err = CH_ERR_FORMAT;
+  ch_err err = pb_decode(&stream, Record_fields, &r) && r.format > 0 ? CH_OK : CH_ERR_FORMAT;
+  if (from.no_memory) err = CH_ERR_NO_MEMORY;
   if (r.format > RECORD_FORMAT) err = CH_ERR_VERSION;
   c->n_out = c->n_queue; /* in the outstanding proposal, if there is one: see fill */
   c->n_queue = 0;

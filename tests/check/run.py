@@ -63,6 +63,7 @@ TSAN = Build("tsan", options=("-Db_sanitize=thread",), slower=10, env={
     "TSAN_OPTIONS": f"halt_on_error=1:second_deadlock_stack=1:suppressions={CHECK}/tsan.supp"})
 FUZZ = Build("fuzz", compiler="clang", targets=("fuzzers",), options=(
     "-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dc_args=-fsanitize=fuzzer-no-link"))
+COV = Build("cov", options=("-Db_coverage=true", "-Doptimization=0"), targets=("library_tests",), slower=2)
 
 
 class Tally:
@@ -264,6 +265,10 @@ def model(*options):
     return [Job("model", [sys.executable, f"{CHECK}/model.py", *options], tap=False, live=True, timeout=14400)]
 
 
+def coverage(_quick):
+    return [Job("coverage", [sys.executable, f"{CHECK}/coverage.py", COV.dir], tap=False, live=True, timeout=1200)]
+
+
 def tidy(_quick):
     with open(os.path.join(CLANG.dir, "compile_commands.json")) as file:
         entries = json.load(file)
@@ -294,6 +299,7 @@ STAGES = {
     "fuzz": ("each decoder with hostile bytes, for a moment", FUZZ, lambda quick: fuzz(0), True),
     "fuzz-long": ("the same, FUZZ_SECONDS (600) each", FUZZ,
                   lambda quick: fuzz(int(os.environ.get("FUZZ_SECONDS", 600))), False),
+    "coverage": ("lines and branches of the library that its unit tests and the simulator reach", COV, coverage, True),
     "tsan": ("unit tests with ThreadSanitizer", TSAN, lambda quick: unit(TSAN), True),
     "model": ("the update protocol, proto/model, over all states of bounded runs", None, lambda _quick: model(), True),
     "model-long": ("the same, larger: up to 6 GiB and hours", None, lambda _quick: model("--long"), False),
