@@ -1,8 +1,7 @@
 /* write.c - writes proto/vectors/, from inputs that are fixed: `scripts/vectors`. tests/vectors/verify.js computes all
- * of it again with other people's code. Hashes, addresses and signatures are hex with 0x; numbers are decimal strings.
- */
-#include <channel/adjudicator.h>
-#include <jansson.h>
+ * of it again with other people's code. Here: values of formulas; dialogues.c and refusals.c write who says what. */
+#include "vectors.h"
+
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,52 +61,6 @@ static ch_params params(int i) {
   p.bond.v = i == 3 ? ((ch_u128)1 << CH_BOND_BITS) - 1 : (ch_u128)(500u * (unsigned)i);
   ch_keccak256(&p.tag, salt.b, sizeof salt.b);
   return p;
-}
-
-/* --- JSON ------------------------------------------------------------------------------------------------------------
- */
-
-static void put_hex(json_t *o, const char *key, const void *bytes, size_t len) {
-  char *s = malloc(2 * len + 3);
-  if (s == NULL) abort();
-  memcpy(s, "0x", 3);
-  ch_hex(s + 2, bytes, len);
-  json_object_set_new(o, key, json_string(s));
-  free(s);
-}
-
-static void put_hash(json_t *o, const char *key, ch_hash h) {
-  put_hex(o, key, h.b, sizeof h.b);
-}
-
-static void put_addr(json_t *o, const char *key, ch_addr a) {
-  put_hex(o, key, a.b, sizeof a.b);
-}
-
-static void put_net(json_t *o, const char *key, ch_net n) {
-  char buf[CH_MONEY_STR];
-  json_object_set_new(o, key, json_string(ch_net_str(buf, n)));
-}
-
-static void put_number(json_t *o, const char *key, uint64_t v) {
-  put_net(o, key, (ch_net){(ch_i128)v});
-}
-
-static json_t *add(json_t *list) {
-  json_t *o = json_object();
-  json_array_append_new(list, o);
-  return o;
-}
-
-static void save(const char *folder, const char *name, json_t *list) {
-  char path[4096];
-  snprintf(path, sizeof path, "%s/%s.json", folder, name);
-  FILE *f = fopen(path, "w");
-  if (f == NULL || json_dumpf(list, f, JSON_INDENT(1)) != 0 || fputc('\n', f) == EOF || fclose(f) != 0) {
-    perror(path);
-    exit(1);
-  }
-  json_decref(list);
 }
 
 /* --- Sections 2 and 3
@@ -389,5 +342,8 @@ int main(int argc, char **argv) {
   write_signed(argv[1]);
   write_outcomes(argv[1]);
   write_payouts(argv[1]);
+  write_transport(argv[1]);
+  write_dialogues(argv[1]);
+  write_refusals(argv[1]);
   return 0;
 }

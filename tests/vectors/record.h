@@ -1,0 +1,29 @@
+/* record.h - writes down what the engine does in a duo (tests/support/engine_fixture.h): every event that a side takes,
+ * what it signs, says and wants because of it, and where it stands then. The linker puts record.c between the fixture
+ * and the engine (tests/meson.build). */
+#ifndef RECORD_H
+#define RECORD_H
+
+#include <engine_fixture.h>
+
+#include "vectors.h"
+
+/* From here on `d` is written down. */
+void record_begin(duo *d, const char *about);
+/* Writes FOLDER/dialogues/NAME.json, frees `d`'s channels. */
+void record_end(const char *folder, const char *name);
+/* For the reader: why the next step. */
+void record_note(const char *text);
+
+/* A message that no honest peer sends, with why. The engine must refuse it with `err`, or ignore it (CH_OK). */
+void record_forged(int to, const ch_msg *m, ch_err err, const char *why);
+/* The same with bytes that may be no message. */
+void record_bytes(int to, const uint8_t *bytes, size_t len, ch_err err, const char *why);
+
+/* The process ends and starts again: what is durable is read again. */
+void record_restart(int side);
+/* An older copy of what is durable: `record_copy` notes the present, `record_put_back` goes back there. */
+void record_copy(int side);
+void record_put_back(int side);
+
+#endif

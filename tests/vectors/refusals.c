@@ -1,0 +1,299 @@
+/* refusals.c - what must be refused, and with which number: proto/vectors/dialogues/refused-*.json. A refused message
+ * changes nothing, so one dialogue shows many. */
+#include <stdlib.h>
+
+#include "record.h"
+
+#define BYTES 1024
+
+/* Version 3, net 15, nothing outstanding; the next of side 0 is 4, of side 1 is 5. */
+static void begin(duo *d, const char *about) {
+  record_begin(d, about);
+  duo_open(d, 1000, 500);
+  assert_int_equal(duo_pay(d, 0, "there", 20), CH_OK);
+  duo_pump(d);
+  assert_int_equal(duo_pay(d, 1, "back", 5), CH_OK);
+  duo_pump(d);
+}
+
+static ch_msg payment(const duo *d, ch_op *op, uint64_t base, uint64_t version, int64_t net) {
+  *op = duo_op_pay("forged", 10);
+  return duo_proposal(d, 0, base, version, net, op, 1);
+}
+
+/* The group order less s, where s is what the low 255 bits say. */
+static void other_root(ch_sig *sig) {
+  static const uint8_t order[32] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                                    0xff, 0xff, 0xff, 0xff, 0xfe, 0xba, 0xae, 0xdc, 0xe6, 0xaf, 0x48,
+                                    0xa0, 0x3b, 0xbf, 0xd2, 0x5e, 0x8c, 0xd0, 0x36, 0x41, 0x41};
+  int borrow = 0;
+  sig->b[32] &= 0x7f;
+  for (int i = 31; i >= 0; i--) {
+    int v = order[i] - sig->b[32 + i] - borrow;
+    borrow = v < 0;
+    sig->b[32 + i] = (uint8_t)v;
+  }
+}
+
+static void signatures(duo *d) {
+  ch_op op;
+  ch_msg m = payment(d, &op, 3, 4, 25);
+  m.u.update.sig.b[5] ^= 1;
+  record_forged(1, &m, CH_ERR_SIGNATURE, "a bit of r is another");
+  m = payment(d, &op, 3, 4, 25);
+  m.u.update.sig.b[32] ^= 0x80;
+  record_forged(1, &m, CH_ERR_SIGNATURE, "the other parity bit");
+  m = payment(d, &op, 3, 4, 25);
+  other_root(&m.u.update.sig);
+  record_forged(1, &m, CH_ERR_SIGNATURE, "s is the group's order less s: high");
+  m = payment(d, &op, 3, 4, 25);
+  memset(m.u.update.sig.b, 0, 32);
+  record_forged(1, &m, CH_ERR_SIGNATURE, "r is zero");
+  m = payment(d, &op, 3, 4, 26);
+  record_forged(1, &m, CH_ERR_SIGNATURE, "signed with another net than the operations lead to");
+  m = payment(d, &op, 3, 4, 25);
+  m.u.update.sig = duo_sign(d, 1, 4, 25);
+  record_forged(1, &m, CH_ERR_SIGNATURE, "signed by the wrong side");
+  assert_int_equal(duo_pay(d, 1, "honest", 1), CH_OK);
+  duo_drop(d, 1);
+  m = duo_accept(d, 0, 5, 15);
+  record_forged(1, &m, CH_ERR_SIGNATURE, "an accept with another net than the proposal's");
+  m = duo_refusal(d, 0, 3, 6, 16, 0);
+  record_forged(1, &m, CH_ERR_SIGNATURE, "a refusal that does not repeat the content of its base");
+}
+
+static void versions(duo *d) {
+  ch_op op;
+  ch_msg m = payment(d, &op, 3, 6, 25);
+  record_forged(1, &m, CH_ERR_VIOLATION, "a version of the right parity, but not the next");
+  m = payment(d, &op, 3, 5, 25);
+  record_forged(1, &m, CH_ERR_VIOLATION, "a version of the receiver's parity");
+  m = payment(d, &op, 2, 4, 30);
+  record_forged(1, &m, CH_ERR_VIOLATION, "an older base");
+  m = payment(d, &op, 4, 6, 25);
+  record_forged(1, &m, CH_ERR_VIOLATION, "a base that the receiver does not have");
+  m = payment(d, &op, 0, 2, 10);
+  record_forged(1, &m, CH_OK, "a version at or below L: ignored");
+  m = payment(d, &op, 3, 4, 25);
+  m.epoch = 1;
+  record_forged(1, &m, CH_ERR_VIOLATION, "a later epoch");
+  m = payment(d, &op, 3, 4, 25);
+  m.id.b[0] ^= 1;
+  record_forged(1, &m, CH_ERR_UNKNOWN_CHANNEL, "another channel");
+  m = duo_accept(d, 0, 5, 15);
+  record_forged(1, &m, CH_ERR_VIOLATION, "an accept of what was never proposed");
+  m = duo_accept(d, 0, 3, 15);
+  record_forged(1, &m, CH_OK, "an accept of L again: ignored");
+  m = duo_refusal(d, 0, 3, 4, 15, 0);
+  record_forged(1, &m, CH_ERR_VIOLATION, "a refusal of nothing");
+  m = duo_full_state(d, 3, 15);
+  record_forged(1, &m, CH_OK, "L as full state: ignored");
+  m = duo_full_state(d, 5, 15);
+  m.u.full_state.sig[1] = m.u.full_state.sig[0];
+  record_forged(1, &m, CH_ERR_VIOLATION, "a full state with one side's signature twice");
+  m = duo_reestablish(d, 0, 3, 15);
+  record_forged(1, &m, CH_ERR_VIOLATION, "a second Reestablish on one connection");
+}
+
+/* What cannot be from the state alone is a violation, what depends on the chain or the terms is a refusal. */
+static void contents(duo *d) {
+  ch_op ops[2];
+  ops[0] = duo_op(CH_OP_EXPIRE);
+  ops[0].u.resolve.lock = duo_preimage(9);
+  ch_msg m = duo_proposal(d, 0, 3, 4, 15, ops, 1);
+  record_forged(1, &m, CH_ERR_VIOLATION, "a lock that is not pending");
+  ops[0] = duo_op_lock(d, "twice", 10, 1, 7200);
+  ops[1] = duo_op_lock(d, "twice", 10, 2, 7200);
+  m = duo_lock_proposal(d, 0, 0, 3, 4, 15, ops, 2);
+  record_forged(1, &m, CH_ERR_VIOLATION, "a payment id that is pending already");
+  m = duo_close_msg(d, 0, 15, d->now + 3600);
+  record_forged(1, &m, CH_OK, "Close without a shutdown: ignored");
+  m = (ch_msg){.type = CH_MSG_WITHDRAW, .id = d->id};
+  m.u.withdraw.amount = ch_amount_of(1);
+  m.u.withdraw.valid_until = d->now + 60;
+  record_forged(1, &m, CH_OK, "Withdraw without a reservation: ignored");
+  m = (ch_msg){.type = CH_MSG_RESUME, .id = d->id};
+  m.u.resume.base = 3;
+  m.u.resume.version = (uint64_t)(d->now - 1577836800u) << 32 | 2;
+  m.u.resume.sig = duo_sign(d, 0, m.u.resume.version, 15);
+  record_forged(1, &m, CH_ERR_VIOLATION, "Resume of a side that is not frozen");
+  m = (ch_msg){.type = CH_MSG_OPEN_CONFIRM, .id = d->id};
+  record_forged(0, &m, CH_ERR_VIOLATION, "OpenConfirm to the opener");
+  ops[0] = duo_op_pay("too-much", 986);
+  m = duo_proposal(d, 0, 3, 4, 1001, ops, 1);
+  record_note("an overspend is no violation: the sides may see different confirmations");
+  record_forged(1, &m, CH_OK, "more than the payer has: refused under the next version");
+}
+
+static void resolves(duo *d) {
+  ch_op op = duo_op(CH_OP_FULFIL);
+  ch_lock_info lock;
+  assert_int_equal(duo_lock(d, 0, "pending", 100, 1, 7200), CH_OK);
+  duo_pump(d);
+  assert_true(duo_find_lock(d, 0, "pending", &lock));
+  op.u.resolve.lock = lock.lock_id;
+  op.u.resolve.has_preimage = true;
+  op.u.resolve.preimage = duo_preimage(2);
+  ch_msg m = duo_lock_proposal(d, 1, 0, 4, 5, 115, &op, 1);
+  record_forged(0, &m, CH_ERR_VIOLATION, "a preimage that does not fit");
+  op = duo_op(CH_OP_CANCEL);
+  op.u.resolve.lock = lock.lock_id;
+  m = duo_lock_proposal(d, 0, 0, 4, 6, 15, &op, 1);
+  record_forged(1, &m, CH_ERR_VIOLATION, "cancelled by the payer");
+  op.kind = CH_OP_EXPIRE;
+  m = duo_lock_proposal(d, 1, 0, 4, 5, 15, &op, 1);
+  record_forged(0, &m, CH_ERR_VIOLATION, "taken back by the payee");
+  m = duo_lock_proposal(d, 0, 0, 4, 6, 15, &op, 1);
+  record_forged(1, &m, CH_OK, "taken back before the expiry: refused under the next version");
+}
+
+static void closes(duo *d) {
+  assert_int_equal(duo_command(d, 0, CH_EV_CLOSE), CH_OK);
+  assert_int_equal(duo_deliver(d, 0), CH_OK); /* shutdown: in side 1's L now */
+  ch_msg m = duo_close_msg(d, 0, 16, d->now + 3600);
+  record_forged(1, &m, CH_ERR_VIOLATION, "Close with another net than L's");
+  m = duo_close_msg(d, 0, 15, d->now + 3901);
+  record_forged(1, &m, CH_ERR_VIOLATION, "Close that is valid for too long");
+  m = duo_close_msg(d, 0, 15, d->now + 3600);
+  m.u.close.sig = duo_close_msg(d, 1, 15, d->now + 3600).u.close.sig;
+  record_forged(1, &m, CH_ERR_SIGNATURE, "Close signed by the wrong side");
+  duo_pump(d);
+}
+
+static void not_yet(duo *d) {
+  ch_op op;
+  duo_cut(d);
+  duo_connect(d);
+  duo_drop(d, 0);
+  duo_drop(d, 1);
+  ch_msg m = payment(d, &op, 3, 4, 25);
+  record_forged(1, &m, CH_ERR_VIOLATION, "an update before Reestablish");
+  m = duo_close_msg(d, 0, 15, d->now + 3600);
+  record_forged(1, &m, CH_ERR_VIOLATION, "Close before Reestablish");
+  m = duo_reestablish(d, 0, 3, 15);
+  m.u.reestablish.proof_version = 3;
+  m.u.reestablish.proof_outcome = duo_outcome(d, 3, 15);
+  m.u.reestablish.proof_sig = duo_sign(d, 0, 3, 15);
+  record_forged(1, &m, CH_ERR_VIOLATION, "a proof with a signature that is not the receiver's");
+  m = duo_reestablish(d, 0, 3, 16);
+  record_note("no violation: of two states with one version that are both called L, one was forgotten. It freezes");
+  record_forged(1, &m, CH_OK, "another digest for the version of L");
+  duo_drop(d, 1);
+}
+
+/* --- Bytes ---------------------------------------------------------------------------------------------------------
+ */
+
+typedef struct bytes {
+  uint8_t b[BYTES];
+  size_t len;
+} bytes;
+
+static bytes of(const ch_msg *m) {
+  bytes out = {.len = 0};
+  uint8_t *b;
+  if (ch_msg_encode(m, &b, &out.len) || out.len > BYTES - 8) abort();
+  memcpy(out.b, b, out.len);
+  free(b);
+  return out;
+}
+
+/* Puts n bytes in at `at`. */
+static bytes with(bytes x, size_t at, const void *what, size_t n) {
+  memmove(x.b + at + n, x.b + at, x.len - at);
+  memcpy(x.b + at, what, n);
+  x.len += n;
+  return x;
+}
+
+static bytes without(bytes x, size_t at, size_t n) {
+  x.len -= n;
+  memmove(x.b + at, x.b + at + n, x.len - at);
+  return x;
+}
+
+static void bad(bytes x, const char *why) {
+  record_bytes(1, x.b, x.len, CH_ERR_FORMAT, why);
+}
+
+static void encodings(duo *d) {
+  ch_op op;
+  const ch_msg update = payment(d, &op, 3, 4, 25), close = duo_close_msg(d, 0, 15, d->now + 60);
+  ch_msg funds = {.type = CH_MSG_FUNDS, .id = d->id};
+  const bytes u = of(&update), f = of(&funds), c = of(&close);
+  bytes x = u;
+  bad((bytes){.b = {0}, .len = 1}, "no type");
+  x.b[1] = 130;
+  bad(x, "an unknown even type");
+  x.b[1] = 131;
+  record_bytes(1, x.b, x.len, CH_OK, "an unknown odd type: ignored");
+  bad((bytes){.b = {0, 110}, .len = 2}, "a type without a body");
+  bad(without(u, u.len - 1, 1), "cut");
+  bad(with(u, u.len, "\x00", 1), "a byte behind the last field");
+  bad(without(f, 2, 34), "the channel is missing");
+  bad(with(f, f.len, f.b + f.len - 16, 16), "the last field twice");
+  bad(with(f, f.len, "\xa0\x06\x01", 3), "an unknown field");
+  bad(with(without(f, 36, 2), f.len - 2, f.b + 36, 2), "the epoch behind its place");
+  x = with(f, 38, "\x00", 1);
+  x.b[37] = 0x80;
+  bad(x, "the epoch in more bytes than it needs");
+  x = f;
+  x.b[40] = 0x80;
+  bad(x, "a net of -2^111");
+  x = c;
+  x.b[38 + 1] = 13;
+  bad(without(x, 40, 1), "a net of 13 bytes");
+  x = u;
+  x.b[x.len - 4] = ' '; /* id's last byte */
+  bad(x, "a blank in a payment id");
+  x = u;
+  x.b[x.len - 1] = 0;
+  bad(x, "an amount of zero, in one byte");
+  const bytes late = of(&(ch_msg){.type = CH_MSG_RESUME, .id = d->id, .u.resume = {.base = 1, .version = 2}});
+  x = late;
+  x.b[39] = 2;
+  bad(x, "Resume under the version of its base");
+}
+
+/* --- Opening -------------------------------------------------------------------------------------------------------
+ */
+
+static void openings(duo *d) {
+  duo_make(d, 1000, 500);
+  duo_agree(d);
+  ch_msg confirm = d->side[0].out[0];
+  ch_msg m = duo_reestablish(d, 0, 0, 0);
+  record_forged(1, &m, CH_ERR_VIOLATION, "Reestablish before OpenConfirm");
+  m = confirm;
+  m.u.open_confirm.statement.b[7] ^= 1;
+  record_forged(1, &m, CH_ERR_VIOLATION, "an open statement with a bad signature");
+  duo_pump(d);
+  record_forged(1, &confirm, CH_OK, "OpenConfirm again: ignored");
+  duo_drop(d, 0);
+  duo_drop(d, 1);
+}
+
+static void show(duo *d, const char *folder, const char *name, const char *about, void (*what)(duo *)) {
+  if (what == openings)
+    record_begin(d, about);
+  else
+    begin(d, about);
+  what(d);
+  duo_drop(d, 0);
+  duo_drop(d, 1);
+  record_end(folder, name);
+}
+
+void write_refusals(const char *folder) {
+  duo *d = malloc(sizeof *d);
+  if (d == NULL) abort();
+  show(d, folder, "refused-signatures", "Signatures that do not fit.", signatures);
+  show(d, folder, "refused-versions", "Versions, bases, epochs and messages that are not due.", versions);
+  show(d, folder, "refused-contents", "Operations and messages that the state does not allow.", contents);
+  show(d, folder, "refused-locks", "Locks that are not to be resolved so.", resolves);
+  show(d, folder, "refused-closes", "Closes that do not fit.", closes);
+  show(d, folder, "refused-greetings", "What is said too early on a new connection, and false greetings.", not_yet);
+  show(d, folder, "refused-openings", "What does not open a channel.", openings);
+  show(d, folder, "refused-encodings", "Bytes that are no message.", encodings);
+  free(d);
+}
