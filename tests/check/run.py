@@ -191,17 +191,20 @@ def unit(kind):
     return jobs or missing("unit", "no test of suite 'unit' in tests/meson.build")
 
 
-def simulate(kind, quick):
+BREAKS = ("barrier", "persist", "replay", "backup", "outbox", "watch")
+
+
+def simulate(kind, quick, options=()):
+    """With options of its own it is run once, as it is told; else a default number of seeds, and what it must notice."""
     programs = [t["filename"][0] for t in kind.introspect("targets") if t["name"] == "sim" and t["type"] == "executable"]
     if not programs:
         return missing("sim", "no executable 'sim' in tests/meson.build")
+    run = [programs[0], "--jobs", str(CPUS)]
+    if options:
+        return [Job("sim", [*run, *options], kind.env, tap=False, live=True, timeout=86400)]
     seeds = int(os.environ.get("SIM_SEEDS", 200 if quick else 4000)) // kind.slower
-    share = max(1, seeds // CPUS)
-    runs = [Job(f"sim {share} seeds from {first}", [programs[0], "--seeds", str(share), "--from", str(first)], kind.env,
-                timeout=1200) for first in range(0, share * CPUS, share)]
-    broken = [Job(f"sim notices a broken rule: {rule}", [programs[0], "--break", rule], kind.env)
-              for rule in ("barrier", "persist", "replay", "backup")]
-    return runs + broken
+    broken = [Job(f"sim notices a broken rule: {rule}", [programs[0], "--break", rule], kind.env) for rule in BREAKS]
+    return [Job(f"sim {seeds} seeds", [*run, "--seeds", str(seeds)], kind.env, timeout=1200)] + broken
 
 
 def differential(options):
@@ -314,7 +317,8 @@ QUICK = ["rules", "unit", "sim"]
 
 
 def usage():
-    print("usage: scripts/test [quick | STAGE...]\n\nstages (* in the default run):")
+    print("usage: scripts/test [quick | STAGE...]\n       scripts/test sim OPTION...    one run of the simulator: --seeds N, "
+          "--from S, --long, --minutes N\n\nstages (* in the default run):")
     for name, (text, _, _, default) in STAGES.items():
         print(f"  {'*' if default else ' '} {name:9} {text}")
 
@@ -323,6 +327,8 @@ def main(names):
     if any(n in ("-h", "--help") for n in names):
         usage()
         return 0
+    options = names[1:] if names[:1] == ["sim"] and names[1:2] and names[1].startswith("-") else []
+    names = names[:1] if options else names
     quick = names == ["quick"]
     names = QUICK if quick else names or [n for n, stage in STAGES.items() if stage[3]]
     unknown = [n for n in names if n not in STAGES]
@@ -335,7 +341,7 @@ def main(names):
         print(f"== {name}: {text}", flush=True)
         started, passed, failed = time.monotonic(), tally.passed, tally.failed
         if kind is None or build(tally, name, kind):
-            run(tally, name, jobs(quick))
+            run(tally, name, simulate(kind, quick, options) if options else jobs(quick))
         else:
             run(tally, name, missing(name, "not run, because its build failed"))
         seconds = time.monotonic() - started

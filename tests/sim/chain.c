@@ -19,11 +19,39 @@ static void pay_out(world *w, block *b, const ch_adj_transfer *t) {
       fail(w, "a purse overflowed");
 }
 
+static int challenger(const ch_adj_slots *s) {
+  return (int)(s->flags & CH_ADJ_CHALLENGER);
+}
+
+/* What is worth counting, and whether an honest challenger keeps its bond. */
+static void look_at(world *w, const block *b, const ch_tx *tx, const ch_adj_event *e) {
+  switch (tx->kind) {
+  case CH_TX_WITHDRAW: happened(w, K_WITHDRAWN); break;
+  case CH_TX_MOVE: happened(w, K_MOVED); break;
+  case CH_TX_CLOSE: happened(w, K_CLOSED); break;
+  case CH_TX_REFUTE: happened(w, K_REFUTED); break;
+  case CH_TX_SETTLE: happened(w, tx->u.settle.locks_len ? K_SETTLED_LOCKS : K_SETTLED); break;
+  case CH_TX_REVEAL: happened(w, K_REVEAL); break;
+  case CH_TX_DEPOSIT:
+  case CH_TX_FUND:
+  case CH_TX_CHALLENGE:
+  case CH_TX_REFUTE_FOR:
+  case CH_TX_CLAIM:
+  case CH_TX_CLOSE_BATCH:
+  case CH_TX_SETTLE_BATCH:
+  case CH_TX_REVEAL_BATCH: break;
+  }
+  if (tx->kind == CH_TX_REVEAL || !b->state.slots.disputed || !e->forfeited) return;
+  int side = challenger(&b->state.slots);
+  if (is_honest(w, side) && !w->lost[side] && !w->risked[side]) fail(w, "an honest challenger lost its bond");
+}
+
 bool chain_apply(world *w, block *b, const ch_addr *sender, ch_amount value, const ch_tx *tx) {
   ch_adj_call call = ch_adj_call_of(&w->chain, sender, value, b->time);
   call.target = &b->other;
   call.ctx = w;
   call.revealed = chain_revealed;
+  call.owed = chain_owed;
   ch_adj_result r;
   memset(&r, 0, sizeof r);
   ch_adj_revert why = ch_adj_apply(&r, &b->state.slots, &call, tx);
@@ -32,11 +60,8 @@ bool chain_apply(world *w, block *b, const ch_addr *sender, ch_amount value, con
     return false;
   }
   note(w, "tx %d mined", (int)tx->kind);
-  if (tx->kind == CH_TX_WITHDRAW) w->withdrawals++;
-  if (tx->kind == CH_TX_MOVE) {
-    w->moves++;
-    b->other = r.target;
-  }
+  look_at(w, b, tx, &r.event);
+  if (tx->kind == CH_TX_MOVE) b->other = r.target;
   if (tx->kind == CH_TX_REVEAL) {
     chain_note_reveal(w, &r.event, (int)(b - w->blocks));
     return true;
@@ -45,9 +70,11 @@ bool chain_apply(world *w, block *b, const ch_addr *sender, ch_amount value, con
     if (ch_addr_eq(sender, &w->node[i].address) && ch_amount_sub(&b->purse[i], b->purse[i], value))
       fail(w, "a purse was overdrawn");
   if (ch_amount_add(&b->vault, b->vault, value)) fail(w, "the vault overflowed");
+  const ch_net at_end[2] = {b->state.slots.contribution[0], b->state.slots.contribution[1]};
   b->state.slots = r.slots;
   if (r.event.kind == CH_ADJ_CLOSED || r.event.kind == CH_ADJ_SETTLED) {
     b->state.has_ended = true;
+    memcpy(b->at_end, at_end, sizeof at_end);
     b->state.ended = r.event;
   }
   for (size_t i = 0; i < r.n_transfers; i++)
@@ -55,12 +82,21 @@ bool chain_apply(world *w, block *b, const ch_addr *sender, ch_amount value, con
   return true;
 }
 
+/* Whether a full block leaves it out. */
+static bool kept_waiting(world *w, job *j) {
+  if (!w->faults || j->late == LATEST || !rng_chance(&w->rng, 30)) return false;
+  j->late++;
+  happened(w, K_TX_LATE);
+  return true;
+}
+
 static void include_jobs(world *w, node *n, block *b) {
   for (size_t i = 0; i < n->disk.n_jobs; i++) {
     job *j = &n->disk.jobs[i];
-    if (j->mined >= 0 || j->failed) continue;
-    if (w->faults && rng_chance(&w->rng, 30)) continue;
-    if (chain_apply(w, b, &n->address, j->value, &j->tx))
+    if (j->mined >= 0 || j->failed || kept_waiting(w, j)) continue;
+    ch_tx tx = j->tx;
+    if (tx.kind == CH_TX_SETTLE) tx.u.settle.locks = j->locks;
+    if (chain_apply(w, b, &n->address, j->value, &tx))
       j->mined = w->n_blocks;
     else
       j->failed = true;
@@ -68,7 +104,8 @@ static void include_jobs(world *w, node *n, block *b) {
 }
 
 void chain_mine(world *w) {
-  if (w->n_blocks == MAX_BLOCKS) return;
+  if (w->n_blocks == MAX_BLOCKS) return fail(w, "too many blocks for the simulator");
+  keep_margins(w);
   block *b = &w->blocks[w->n_blocks];
   *b = *chain_head(w);
   if (w->now < b->time + BLOCK_SECONDS) w->now = b->time + BLOCK_SECONDS;
@@ -79,18 +116,27 @@ void chain_mine(world *w) {
   w->n_blocks++;
 }
 
+static void take_back(world *w, disk *d) {
+  for (size_t i = 0; i < d->n_jobs; i++) {
+    if (d->jobs[i].mined < w->n_blocks) continue;
+    d->jobs[i].mined = -1;
+    happened(w, K_REORG_TX);
+  }
+}
+
 void chain_reorganise(world *w, int depth) {
   if (depth >= w->n_blocks) return;
   w->n_blocks -= depth;
   chain_forget_reveals(w);
-  w->reorgs++;
+  happened(w, K_REORG);
   note(w, "reorganisation of %d blocks", depth);
   for (int s = 0; s < 2; s++) {
-    disk *disks[] = {&w->node[s].disk, &w->node[s].copy};
-    for (int k = 0; k < 2; k++)
-      for (size_t i = 0; i < disks[k]->n_jobs; i++)
-        if (disks[k]->jobs[i].mined >= w->n_blocks) disks[k]->jobs[i].mined = -1;
+    take_back(w, &w->node[s].disk);
+    take_back(w, &w->node[s].copy);
+    if (w->twin[s]) take_back(w, &w->twin[s]->disk);
   }
   for (int i = 0; i <= depth; i++)
     chain_mine(w);
+  for (int s = 0; s < 2; s++)
+    if (w->node[s].seen >= w->n_blocks) w->node[s].seen = w->n_blocks - 1;
 }
