@@ -394,6 +394,7 @@ static void op_to_record(RecOp *r, const ch_op *op) {
 }
 
 static bool op_from_record(ch_op *op, const RecOp *r) {
+  if (r->kind < CH_OP_NOOP || r->kind > CH_OP_EXPIRE || r->seq > UINT16_MAX) return false;
   *op = (ch_op){.kind = (uint8_t)r->kind, .id_len = (uint8_t)r->id.size};
   memcpy(op->id, r->id.bytes, r->id.size);
   op->seq = (uint16_t)r->seq;
@@ -491,6 +492,7 @@ static bool decode_lock(pb_istream_t *stream, const pb_field_t *field, void **ar
   pending p = {.in = 0};
   if (c->n_locks >= 2 * CH_LOCKS_MAX || !pb_decode(stream, RecLock_fields, &r) || !r.has_op) return false;
   if (!op_from_record(&p.op, &r.op) || p.op.kind != CH_OP_LOCK_ADD || r.payer > 1 || r.in >= IN_REPLAY) return false;
+  if (r.want && r.want != CH_OP_FULFIL && r.want != CH_OP_CANCEL) return false;
   p.payer = (uint8_t)r.payer;
   p.in = (uint8_t)r.in;
   p.since = r.since;

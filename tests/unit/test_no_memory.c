@@ -100,6 +100,33 @@ static void test_guard(void **state) {
   ch_keyring_free(k);
 }
 
+/* Each request to the signer may be the first with this channel's key. */
+static ch_err signs(const ch_signer *s, int request, const ch_hash *nonce) {
+  const ch_chain chain = {.chain_id = 1};
+  const ch_sign_state state = {.key_nonce = *nonce, .chain = chain};
+  ch_sig sig;
+  switch (request) {
+  case 0: return s->sign_close(s->ctx, &sig, &chain, nonce, &(ch_close){.valid_until = 1});
+  case 1: return s->sign_withdraw(s->ctx, &sig, &chain, nonce, &(ch_withdraw){.valid_until = 1});
+  case 2: return s->sign_move(s->ctx, &sig, &chain, nonce, &(ch_move){.valid_until = 1});
+  case 3: return s->sign_challenge(s->ctx, &sig, &chain, nonce, &(ch_challenge){.valid_until = 1});
+  default: return s->sign_state(s->ctx, &sig, &state) == CH_ERR_SIGNER ? CH_OK : CH_ERR_BUG; /* of no channel */
+  }
+}
+
+static void test_first_request(void **state) {
+  (void)state;
+  for (int request = 0; request < 5; request++) {
+    ch_keyring *k;
+    assert_int_equal(ch_keyring_new(&k, seed), CH_OK);
+    const ch_signer s = ch_keyring_signer(k);
+    const ch_hash nonce = nonce_of(1);
+    if (request < 4) UNTIL_IT_WORKS(signs(&s, request, &nonce), CH_ERR_SIGNER);
+    if (request == 4) UNTIL_IT_WORKS(signs(&s, request, &nonce), CH_OK);
+    ch_keyring_free(k);
+  }
+}
+
 static void test_recovery_words(void **state) {
   (void)state;
   const char *words = "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about";
@@ -135,8 +162,8 @@ static void test_restore(void **state) {
 int main(void) {
   if (sodium_init() < 0) return 1;
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_keyring_new),    cmocka_unit_test(test_keys_of_channels), cmocka_unit_test(test_guard),
-      cmocka_unit_test(test_recovery_words), cmocka_unit_test(test_restore),
+      cmocka_unit_test(test_keyring_new),   cmocka_unit_test(test_keys_of_channels), cmocka_unit_test(test_guard),
+      cmocka_unit_test(test_first_request), cmocka_unit_test(test_recovery_words),   cmocka_unit_test(test_restore),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
