@@ -371,6 +371,8 @@ void duo_agree(duo *d) {
                        .bond = ch_amount_of(DUO_BOND),
                        .deposit_mine = d->deposit[0],
                        .deposit_peer = d->deposit[1],
+                       .asset = d->asset,
+                       .opener_funds = d->opener_funds,
                        .locks = d->limits};
   ch_signer sa = duo_signer(d, 0), sb = duo_signer(d, 1);
   ch_env ea = duo_env(d, 0), eb = duo_env(d, 1);
@@ -385,13 +387,12 @@ void duo_agree(duo *d) {
   perform(d, 0);
 }
 
-void duo_open(duo *d, uint64_t deposit0, uint64_t deposit1) {
-  duo_make(d, deposit0, deposit1);
+void duo_begin(duo *d) {
   duo_agree(d);
   duo_pump(d);
   for (int s = 0; s < 2; s++) {
     assert_int_equal(duo_command(d, s, CH_EV_TICK), CH_OK);
-    if (d->deposit[s].v) duo_mine(d, s);
+    if (d->opener_funds ? s == 0 : d->deposit[s].v != 0) duo_mine(d, s);
   }
   duo_finalise(d);
   duo_pump(d);
@@ -401,6 +402,11 @@ void duo_open(duo *d, uint64_t deposit0, uint64_t deposit1) {
     assert_true(info.synced);
     assert_null(duo_wish(d, s, CH_TX_DEPOSIT));
   }
+}
+
+void duo_open(duo *d, uint64_t deposit0, uint64_t deposit1) {
+  duo_make(d, deposit0, deposit1);
+  duo_begin(d);
 }
 
 /* --- The chain ---------------------------------------------------------------------------------------- */

@@ -72,14 +72,18 @@ typedef struct duo {
   ch_adj_slots other;     /* of another channel, for moves into it */
   ch_reveal reveals[DUO_REVEALS];
   size_t n_reveals;
-  ch_lock_limits limits; /* to agree on */
-  uint64_t owed;         /* every contract says that so much is */
+  ch_lock_limits limits; /* to agree on, as these: */
+  ch_addr asset;
+  bool opener_funds;
+  uint64_t owed; /* every contract says that so much is */
 } duo;
 
 /* Keys and the deposits to agree on; no channel yet. */
 void duo_make(duo *d, uint64_t deposit0, uint64_t deposit1);
 /* Request, answer, accept: side 0 is in FUNDING with its confirmation in the outbox, side 1 in OPENING. */
 void duo_agree(duo *d);
+/* The rest of it, after duo_make. */
+void duo_begin(duo *d);
 /* All of it: both in OPEN, synced, with the deposits confirmed and nothing under way. */
 void duo_open(duo *d, uint64_t deposit0, uint64_t deposit1);
 void duo_free(duo *d);

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "engine_fixture.h"
+#include "duo_copy.h"
 
 #define DAY 86400
 #define FREEZE (DAY + 300)
@@ -25,33 +25,6 @@ static int teardown(void **state) {
   duo_free(*state);
   free(*state);
   return 0;
-}
-
-typedef struct copy {
-  uint8_t *record;
-  size_t len, n_paid, n_got;
-} copy;
-
-static copy take_copy(const duo *d, int s) {
-  copy k = {.n_paid = d->side[s].n_paid, .n_got = d->side[s].n_got};
-  assert_int_equal(ch_channel_encode(d->side[s].channel, &k.record, &k.len), CH_OK);
-  return k;
-}
-
-/* The side goes on from the copy, with what was pending in it. */
-static void put_back(duo *d, int s, copy k) {
-  duo_side *me = &d->side[s];
-  ch_op *ops = calloc(DUO_ROWS, sizeof *ops);
-  size_t n = 0;
-  assert_non_null(ops);
-  me->n_paid = k.n_paid;
-  me->n_got = k.n_got;
-  for (size_t i = 0; i < k.n_paid; i++)
-    if (me->paid[i].status == CH_PAYMENT_PENDING) ops[n++] = me->paid[i].op;
-  ch_channel_free(me->channel);
-  assert_int_equal(ch_channel_decode(&me->channel, k.record, k.len, ops, n), CH_OK);
-  free(k.record);
-  free(ops);
 }
 
 static void reconnect(duo *d) {
@@ -114,13 +87,13 @@ static void assert_going_on(duo *d) {
 /* A copy of the data from before two updates, noticed by the peer's proof; the best state comes from the peer. */
 static void test_from_a_stale_copy(void **state) {
   duo *d = *state;
-  copy k = take_copy(d, 0);
+  duo_copy k = duo_take_copy(d, 0);
   assert_int_equal(duo_pay(d, 0, "forgotten", 10), CH_OK);
   duo_pump(d);
   assert_int_equal(duo_pay(d, 1, "got", 1), CH_OK);
   duo_pump(d);
   duo_cut(d);
-  put_back(d, 0, k);
+  duo_put_back(d, 0, k);
   duo_connect(d);
   while (d->side[1].n_out && !duo_info(d, 0).frozen)
     assert_int_equal(duo_deliver(d, 1), CH_OK);
@@ -243,13 +216,12 @@ static void test_what_was_pending_is_unknown(void **state) {
   duo *d = *state;
   duo_cut(d);
   assert_int_equal(duo_pay(d, 0, "pending", 10), CH_OK);
-  copy k = take_copy(d, 0);
+  duo_copy k = duo_take_copy(d, 0);
   duo_connect(d);
   duo_pump(d);
   assert_true(duo_received(d, 1, "pending"));
   duo_cut(d);
-  d->side[0].paid[k.n_paid - 1].status = CH_PAYMENT_PENDING; /* as the copy has it */
-  put_back(d, 0, k);
+  duo_put_back(d, 0, k);
   assert_int_equal(duo_info(d, 0).pending.v, 10);
   duo_connect(d);
   while (d->side[1].n_out && !duo_info(d, 0).frozen)
@@ -390,13 +362,13 @@ static void test_a_frozen_acceptor(void **state) {
 /* A shutdown that the frozen side has forgotten is said again with the accept. */
 static void test_shutdown_in_force(void **state) {
   duo *d = *state;
-  copy k = take_copy(d, 0);
+  duo_copy k = duo_take_copy(d, 0);
   assert_int_equal(duo_command(d, 1, CH_EV_CLOSE), CH_OK);
   while (!duo_said(d, 1, CH_MSG_CLOSE))
     assert_int_equal(duo_deliver(d, d->side[1].n_out ? 1 : 0), CH_OK);
   duo_drop(d, 1);
   duo_cut(d);
-  put_back(d, 0, k);
+  duo_put_back(d, 0, k);
   assert_int_equal(duo_command(d, 0, CH_EV_FREEZE), CH_OK);
   duo_connect(d);
   duo_pump(d);
@@ -593,11 +565,11 @@ static void test_the_bond(void **state) {
 /* No shutdown is needed, as nothing else is signed any more. */
 static void test_leaving_by_close(void **state) {
   duo *d = *state;
-  copy k = take_copy(d, 0);
+  duo_copy k = duo_take_copy(d, 0);
   assert_int_equal(duo_pay(d, 0, "forgotten", 10), CH_OK);
   duo_pump(d);
   duo_cut(d);
-  put_back(d, 0, k);
+  duo_put_back(d, 0, k);
   assert_int_equal(duo_command(d, 0, CH_EV_FREEZE), CH_OK);
   duo_connect(d);
   duo_pump(d);
