@@ -235,9 +235,10 @@ contract EndingsTest is Base {
         eq(address(adj).balance, 1600, "the rest is there");
     }
 
-    // Whatever the sender's gas limit: all is paid, or nothing has happened.
+    // Whatever the sender's gas limit: all is paid, or nothing has happened. With the check of _requireGas, closing begins to
+    // succeed at 187,000; without, it would pay one side only up to 153,000, and without its margin from 146,000 on.
     function testFuzz_a_gas_limit_starves_nobody(uint256 limit) public {
-        limit = 30_000 + limit % 400_000;
+        limit = 130_000 + limit % 70_000;
         Pair memory p = newPair(address(0));
         Payee busy = new Payee();
         busy.set(6);
