@@ -322,7 +322,7 @@ static ch_err fill_batch(step *s, size_t *taken, content *what) {
     if (err == CH_ERR_NO_MEMORY) return err;
     if (err || reason || again) {
       if (!err) lock_undo(c, c->me, op);
-      err = op_failed(s, op, n, err ? CH_ERR_DUPLICATE : reason);
+      err = op_failed(s, op, n, err && !reason ? CH_ERR_DUPLICATE : reason);
       if (err) return err;
       continue;
     }

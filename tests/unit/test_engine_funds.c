@@ -95,6 +95,9 @@ static void test_payments_go_on(void **state) {
 static void test_withdraw_commands(void **state) {
   duo *d = *state;
   assert_int_equal(withdraw(d, 0, 0), CH_ERR_ARGUMENT);
+  ch_event ev = {.kind = CH_EV_WITHDRAW};
+  ev.u.withdraw.amount.v = CH_MONEY_MAX + 1;
+  assert_int_equal(duo_step(d, 0, &ev), CH_ERR_ARGUMENT);
   assert_int_equal(withdraw(d, 0, 1001), CH_ERR_FUNDS);
   assert_int_equal(withdraw(d, 0, 10), CH_OK);
   assert_int_equal(withdraw(d, 0, 10), CH_ERR_PHASE); /* one at a time */
@@ -130,6 +133,74 @@ static void test_who_signs_first(void **state) {
   duo_ignored(d, 1, &forged);
   assert_int_equal(duo_deliver(d, 0), CH_OK);
   assert_non_null(duo_said(d, 1, CH_MSG_WITHDRAW));
+}
+
+/* One that comes when it cannot be: on another connection, in another epoch, from a side that has not signed first. */
+static void test_signatures_out_of_place(void **state) {
+  duo *d = *state;
+  assert_int_equal(withdraw(d, 0, 10), CH_OK);
+  assert_int_equal(duo_deliver(d, 0), CH_OK);
+  assert_int_equal(duo_deliver(d, 1), CH_OK);
+  const ch_msg good = *duo_said(d, 0, CH_MSG_WITHDRAW);
+  ch_msg later = good;
+  later.epoch++;
+  duo_refused(d, 1, &later, CH_ERR_VIOLATION);
+  duo_cut(d);
+  duo_connect(d);
+  duo_refused(d, 1, &good, CH_ERR_VIOLATION); /* before reestablish */
+  ch_msg ahead = duo_reestablish(d, 0, 8, 0);
+  assert_int_equal(duo_give(d, 1, &ahead), CH_OK);
+  duo_ignored(d, 1, &good); /* it waits for a full state first */
+  duo_cut(d);
+  duo_connect(d);
+  assert_int_equal(duo_command(d, 1, CH_EV_FREEZE), CH_OK);
+  duo_ignored(d, 1, &good);
+}
+
+/* The accept came so late that the time of the withdrawal is over: it is not signed, and the peer must not do so first.
+ */
+static void test_the_other_side_first(void **state) {
+  duo *d = *state;
+  assert_int_equal(withdraw(d, 0, 10), CH_OK);
+  assert_int_equal(duo_deliver(d, 0), CH_OK);
+  d->now += 4000;
+  d->head_time = d->now; /* not finally */
+  duo_see(d, 0);
+  assert_int_equal(duo_deliver(d, 1), CH_OK);
+  assert_null(duo_said(d, 0, CH_MSG_WITHDRAW));
+  assert_true(duo_info(d, 0).reserved_mine.v == 10);
+  ch_withdraw w = {d->id, 0, 0, 0, ch_amount_of(10), d->final_time + 3600};
+  ch_msg m = {.type = CH_MSG_WITHDRAW, .id = d->id};
+  m.u.withdraw.amount = w.amount;
+  m.u.withdraw.valid_until = w.valid_until;
+  ch_hash digest;
+  ch_withdraw_digest(&digest, &d->domain, &w);
+  assert_int_equal(ch_sign(&m.u.withdraw.sig, &digest, &d->side[1].channel_key), CH_OK);
+  duo_refused(d, 0, &m, CH_ERR_VIOLATION);
+  assert_null(duo_wish(d, 0, CH_TX_WITHDRAW));
+}
+
+/* The chain has used the last number of this epoch, or shows other numbers than are final. */
+static void test_numbers(void **state) {
+  duo *d = *state;
+  d->head.slots.withdraw_seq = 1;
+  duo_see(d, 1);
+  ch_op op = {.kind = CH_OP_RESERVE, .amount = ch_amount_of(10), .seq = 0, .valid_until = d->now + 60};
+  for (uint16_t seq = 0; seq < 2; seq++) {
+    op.seq = seq;
+    const uint64_t base = duo_info(d, 1).version;
+    ch_msg m = duo_proposal(d, 0, base, ch_next_version(0, base), 0, &op, 1);
+    assert_int_equal(duo_give(d, 1, &m), CH_OK);
+    const ch_msg *said = duo_said(d, 1, CH_MSG_UPDATE);
+    assert_true(said->u.update.has_refusal);
+    assert_int_equal(said->u.update.reason, CH_ERR_PHASE);
+    ch_msg accept = duo_accept(d, 0, said->u.update.version, 0);
+    assert_int_equal(duo_give(d, 1, &accept), CH_OK);
+    duo_drop(d, 1);
+  }
+  d->head.slots.withdraw_seq = CH_SEQ_LAST;
+  duo_see(d, 1);
+  assert_int_equal(withdraw(d, 1, 10), CH_ERR_PHASE);
 }
 
 /* Lost signatures are said again on the next connection, through restarts too. */
@@ -285,6 +356,8 @@ static void test_top_up_commands(void **state) {
   duo *d = *state;
   assert_int_equal(deposit(d, 0, 0, 1), CH_ERR_ARGUMENT);
   ch_event ev = {.kind = CH_EV_DEPOSIT};
+  ev.u.deposit.amount.v = CH_MONEY_MAX + 1;
+  assert_int_equal(duo_step(d, 0, &ev), CH_ERR_ARGUMENT);
   ev.u.deposit.amount.v = CH_MONEY_MAX;
   assert_int_equal(duo_step(d, 0, &ev), CH_ERR_OVERFLOW);
   assert_int_equal(duo_command(d, 0, CH_EV_CHALLENGE), CH_OK);
@@ -400,6 +473,9 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_payments_go_on, setup, teardown),
       cmocka_unit_test_setup_teardown(test_withdraw_commands, setup, teardown),
       cmocka_unit_test_setup_teardown(test_who_signs_first, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_signatures_out_of_place, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_the_other_side_first, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_numbers, setup, teardown),
       cmocka_unit_test_setup_teardown(test_lost_signatures, setup, teardown),
       cmocka_unit_test_setup_teardown(test_wish_is_durable, setup, teardown),
       cmocka_unit_test_setup_teardown(test_expiry, setup, teardown),
