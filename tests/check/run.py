@@ -191,7 +191,7 @@ def unit(kind):
     return jobs or missing("unit", "no test of suite 'unit' in tests/meson.build")
 
 
-BREAKS = ("barrier", "persist", "replay", "backup", "outbox", "watch")
+BREAKS = ("barrier", "persist", "replay", "backup", "outbox", "watch", "fresh", "margin")
 
 
 def simulate(kind, quick, options=()):
@@ -203,7 +203,7 @@ def simulate(kind, quick, options=()):
     if options:
         return [Job("sim", [*run, *options], kind.env, tap=False, live=True, timeout=86400)]
     seeds = int(os.environ.get("SIM_SEEDS", 200 if quick else 4000)) // kind.slower
-    broken = [Job(f"sim notices a broken rule: {rule}", [programs[0], "--break", rule], kind.env) for rule in BREAKS]
+    broken = [Job(f"sim notices a broken rule: {rule}", [programs[0], "--break", rule, "--seeds", "4000"], kind.env) for rule in BREAKS]
     return [Job(f"sim {seeds} seeds", [*run, "--seeds", str(seeds)], kind.env, timeout=1200)] + broken
 
 

@@ -102,11 +102,21 @@ void pass_block(world *w, uint64_t seconds) {
     node_look_at_chain(w, &w->node[s]);
 }
 
+/* Nobody is away for as long as a challenge window, or watches a chain node that stands still. */
+static void revive(world *w) {
+  for (int s = 0; s < 2; s++) {
+    w->node[s].stalled = false;
+    if (!w->node[s].alive) node_restart(w, &w->node[s]);
+  }
+}
+
 void pass_time(world *w, uint64_t seconds) {
   uint64_t until = w->now + seconds;
-  while (w->now < until && !w->failure && node_claims_pending(w))
-    pass_block(w, until - w->now < STEP ? until - w->now : STEP);
-  if (w->now < until) w->now = until;
+  while (w->now < until && !w->failure) {
+    uint64_t most = node_claims_pending(w) ? STEP : PERIOD / 4;
+    pass_block(w, until - w->now < most ? until - w->now : most);
+    revive(w);
+  }
 }
 
 /* Hours pass, so that what was signed and not used expires. */
@@ -144,8 +154,20 @@ static void act_fault(world *w, node *n) {
 
 /* --- One action ----------------------------------------------------------------------------------------------- */
 
+/* A peer's lies have frozen it, but nothing was lost: its operator goes on, or leaves. */
+static void act_thaw(world *w, node *n) {
+  bool resume = rng_chance(&w->rng, 80);
+  const ch_event ev = ch_event_of(CH_EV_RESUME);
+  if (!resume) return command(w, n->side, CH_EV_CHALLENGE);
+  if (node_step(w, n, &ev)) return;
+  happened(w, K_RESUME);
+  pass_time(w, 90000);
+  pass_block(w, 0);
+}
+
 static void act_wish(world *w, node *n) {
   unsigned what = rng_below(&w->rng, 100);
+  if (w->liar && what < 30 && node_frozen(w, n)) return act_thaw(w, n);
   if (what < 61) return act_pay(w, n);
   if (what < 89) return !w->with_locks ? act_pay(w, n) : rng_chance(&w->rng, 40) ? act_lock(w, n) : act_resolve(w, n);
   if (what < 95) return act_withdraw(w, n);
@@ -155,13 +177,14 @@ static void act_wish(world *w, node *n) {
 
 void act(world *w) {
   node *n = &w->node[rng_below(&w->rng, 2)];
+  if (w->liar) n = &w->node[lone_honest(w)];
   unsigned what = rng_below(&w->rng, 1000);
-  if (w->liar && what < 350)
+  if (w->liar && what < 380)
     liar_act(w);
-  else if (what < 180)
+  else if (what < (w->liar ? 520 : 180))
     act_wish(w, n);
   else if (what < 780)
-    node_deliver(w, w->liar ? &w->node[lone_honest(w)] : n);
+    node_deliver(w, n);
   else if (what < 840)
     link_connect(w);
   else if (what < 880) {
@@ -169,7 +192,7 @@ void act(world *w) {
   } else if (what < 940)
     pass_block(w, rng_below(&w->rng, 30));
   else if (what < 998)
-    act_fault(w, n);
+    !w->liar || rng_chance(&w->rng, 40) ? act_fault(w, n) : link_connect(w);
   else if (rng_chance(&w->rng, 60))
     act_leave(w, n);
 }

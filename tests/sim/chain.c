@@ -111,8 +111,11 @@ void chain_mine(world *w) {
   if (w->now < b->time + BLOCK_SECONDS) w->now = b->time + BLOCK_SECONDS;
   b->time = w->now;
   int first = (int)rng_below(&w->rng, 2);
+  bool liar_first = rng_chance(&w->rng, 50);
+  if (w->liar && liar_first) liar_mines(w, b);
   include_jobs(w, &w->node[first], b);
   include_jobs(w, &w->node[1 - first], b);
+  if (w->liar && !liar_first) liar_mines(w, b);
   w->n_blocks++;
 }
 

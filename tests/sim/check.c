@@ -4,7 +4,10 @@
 static void check_money(world *w) {
   const block *first = &w->blocks[0], *b = chain_head(w);
   ch_u128 was = first->purse[0].v + first->purse[1].v + first->vault.v;
+  const ch_net *k = b->state.slots.contribution, *moved = b->other.contribution;
+  ch_i128 held = k[0].v + k[1].v + moved[0].v + moved[1].v + (b->state.slots.disputed ? BOND : 0);
   if (b->purse[0].v + b->purse[1].v + b->vault.v != was) fail(w, "money was made or lost on chain");
+  if ((ch_i128)b->vault.v != held) fail(w, "the Adjudicator does not hold what it owes");
 }
 
 /* What one side reports must be covered by what the other side has on disk, unless a disk was lost. */
@@ -137,6 +140,4 @@ void check_ending(world *w) {
   ch_i128 in_epoch[2] = {b->at_end[0].v - e->net.v, b->at_end[1].v + e->net.v};
   for (int s = 0; s < 2 && whole; s++)
     if (is_honest(w, s) && (ch_i128)e->paid[s].v < in_epoch[s]) fail(w, "node %d was paid less than it had", s);
-  const ch_net *moved = b->other.contribution;
-  if ((ch_i128)b->vault.v != moved[0].v + moved[1].v) fail(w, "money is left in the Adjudicator");
 }

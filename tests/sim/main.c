@@ -194,7 +194,7 @@ static void print_kinds(const totals *t, int from, int to, const char *what) {
 /* What never happened was not tested. */
 static bool all_happened(const totals *t) {
   bool all = true;
-  for (int i = 0; i < K_DUPLICATE; i++) { /* no side lies yet */
+  for (int i = 0; i < N_KINDS; i++) {
     if (t->count[i]) continue;
     printf("# never happened: %s\n", kind_names[i]);
     all = false;

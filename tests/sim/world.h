@@ -288,6 +288,7 @@ void liar_act(world *w);
 void liar_hears(world *w, const uint8_t *bytes, size_t len);
 void liar_at_end(world *w);
 void liar_connected(world *w);
+void liar_mines(world *w, block *b);
 
 /* check.c */
 void check_always(world *w);
