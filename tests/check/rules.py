@@ -185,7 +185,8 @@ def formatting(repo):
 
 
 def functions(text):
-    """(name, first line, number of lines) of each function, in a file that clang-format wrote."""
+    """(name, first line, number of lines) of each function, in a file that clang-format wrote; of JavaScript's, those that
+    begin with a line of their own at the left margin."""
     signature, function = "", None
     for number, line in enumerate(text.splitlines(), 1):
         if function is None and re.match(r"[A-Za-z_]", line):
@@ -205,13 +206,13 @@ def sizes(repo):
     """A function fits on a screen, a file is one idea."""
     allowed = set(repo.allowed("long.allow"))
     for name in repo.files:
-        if not name.endswith((".c", ".h", ".py", ".sh", ".sol")):
+        if not name.endswith((".c", ".h", ".js", ".py", ".sh", ".sol")):
             continue
         text = repo.text(name)
         length = text.count("\n")
         if length > MAX_FILE and name not in allowed:
             yield f"{name} has {length} lines; {MAX_FILE} are allowed"
-        for function, line, length in functions(text) if name.endswith((".c", ".h")) else ():
+        for function, line, length in functions(text) if name.endswith((".c", ".h", ".js")) else ():
             if length > MAX_FUNCTION and f"{name}:{function}" not in allowed:
                 yield f"{name}:{line}: {function} has {length} lines; {MAX_FUNCTION} are allowed"
 

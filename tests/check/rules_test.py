@@ -65,6 +65,7 @@ VIOLATIONS = [
     ("formatting", "libchannel/src/a.c", "int ch_a( int x ) { return x; }\n"),
     ("sizes", "libchannel/src/long.c", LONG),
     ("sizes", "libchannel/src/long.c", "int x;\n" * 801),
+    ("sizes", "tests/vectors/long.js", "function f(x) {\n" + "  x++;\n" * 60 + "}\n"),
     ("open marks", "README.md", "TO" + "DO: write this\n"),
     ("scripts", "scripts/run", "#!/usr/bin/env bash\nif true; then\n"),
     ("scripts", "scripts/run", "#!/usr/bin/env bash\ncd $1\n"),

@@ -1,0 +1,60 @@
+// Plays proto/vectors' dialogues and handshake again: node main.js FOLDER (TAP).
+"use strict";
+const fs = require("fs");
+const path = require("path");
+const { Replay } = require("./replay.js");
+const { breakAll, flipped, receiverAlone } = require("./broken.js");
+const { transport } = require("./transport.js");
+
+const folder = process.argv[2];
+const read = (...name) => JSON.parse(fs.readFileSync(path.join(folder, ...name)));
+const names = fs.readdirSync(path.join(folder, "dialogues")).sort();
+
+function test(name, run) {
+  try {
+    console.log(`ok ${name}: ${run()}`);
+  } catch (error) {
+    console.log(`not ok ${name}\n# ${error.stack.split("\n").slice(0, 40).join("\n# ")}`);
+    process.exitCode = 1;
+  }
+}
+
+function play(dialogue) {
+  const replay = new Replay(dialogue);
+  for (const [number, step] of dialogue.steps.entries()) {
+    try {
+      replay.run(step);
+    } catch (error) {
+      error.stack = `step ${number}, ${step.event} at side ${step.side} ${step.forged || ""}\n${error.stack}`;
+      throw error;
+    }
+  }
+  return `${dialogue.steps.length} steps`;
+}
+
+function none(results) {
+  const missed = results.flatMap(([name, { missed: list }]) => list.map((what) => `${name}, ${what}`));
+  if (missed.length) throw new Error(`not noticed:\n${missed.join("\n")}`);
+  return `${results.reduce((sum, [, { tried }]) => sum + tried, 0)} bytes changed`;
+}
+
+function brokenTransport() {
+  const v = read("transport.json");
+  let tried = 0;
+  for (const act of ["act1", "act2", "act3"])
+    for (let at = 0; at < v[act].length / 2 - 1; at++, tried++) {
+      try {
+        transport({ ...v, [act]: flipped(v[act], at) });
+      } catch (_error) {
+        continue;
+      }
+      throw new Error(`not noticed: byte ${at} of ${act}`);
+    }
+  return `${tried} bytes changed`;
+}
+
+test("transport", () => transport(read("transport.json")) || "handshake, frames, a change of keys");
+test("transport notices a broken vector", brokenTransport);
+for (const name of names) test(`dialogue ${name.replace(".json", "")}`, () => play(read("dialogues", name)));
+test("dialogues: notices a broken vector", () => none(names.map((name) => [name, breakAll(read("dialogues", name))])));
+test("dialogues: a receiver alone notices one", () => none(names.map((name) => [name, receiverAlone(read("dialogues", name))])));
