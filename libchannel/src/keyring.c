@@ -119,7 +119,7 @@ static const ch_secret *secret_of(const ch_keyring *k, const key_row *row) {
 
 /* Section 4, rule 7: nothing at or below the highest signed version of this id and epoch, unless it is the same. */
 static bool may_sign(const signed_row *row, const ch_state *s, const ch_hash *digest) {
-  if (row == NULL || s->epoch > row->epoch) return true;
+  if (s->epoch > row->epoch) return true;
   if (s->epoch < row->epoch || s->version < row->version) return false;
   return s->version > row->version || ch_hash_eq(&row->digest, digest);
 }

@@ -297,6 +297,9 @@ static void test_move_reverts(void **unused) {
   tx = move_tx(&w, 10, 2);
   assert_int_equal(apply_move(&w, 0, &tx, &open), CH_ADJ_BAD_SIDE);
   tx = move_tx(&w, 10, 0);
+  tx.u.move.move.side = 2;
+  assert_int_equal(apply_move(&w, 0, &tx, &open), CH_ADJ_BAD_SIDE);
+  tx = move_tx(&w, 10, 0);
   tx.u.move.to_params_hash = w.k.params_hash;
   assert_int_equal(apply_move(&w, 0, &tx, &open), CH_ADJ_SAME_CHANNEL);
   tx = move_tx(&w, 10, 0);

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdlib.h>
 
 #include "calls.h"
 
@@ -208,6 +209,78 @@ static void test_malformed_locks(void **unused) {
   assert_int_equal(apply(&w, 0, &tx), CH_ADJ_BAD_LOCKS);
 }
 
+/* A settlement of any net and locks, however long. */
+static ch_tx settle_any(world *w, ch_net net, const uint8_t *bytes, size_t len) {
+  const locks none = {.len = 0};
+  ch_tx tx = settlement(w, 0, &none);
+  ch_outcome *o = &tx.u.settle.outcome;
+  o->net = net;
+  tx.u.settle.locks = bytes;
+  tx.u.settle.locks_len = len;
+  ch_locks_hash(&o->locks_hash, bytes, len);
+  ch_outcome_hash(&w->slots.outcome_hash, o);
+  return tx;
+}
+
+/* The sum of net and locks is wider than what an event can say, on both sides. */
+static void test_event_is_clamped(void **unused) {
+  (void)unused;
+  for (int payer = 0; payer < 2; payer++) {
+    world w = disputed_world();
+    locks l = {.len = 0};
+    add_hash_lock(&l, (uint8_t)payer, 5000, EXPIRY);
+    w.revealed = START;
+    const ch_net most = {payer == 0 ? (ch_i128)CH_MONEY_MAX - 10 : 10 - (ch_i128)CH_MONEY_MAX};
+    ch_tx tx = settle_any(&w, most, l.bytes, l.len);
+    assert_settled(&w, &tx, payer == 0 ? 0 : 3000, payer == 0 ? 3000 : 0);
+    assert_true(w.result.event.net.v == (payer == 0 ? (ch_i128)CH_MONEY_MAX : -(ch_i128)CH_MONEY_MAX));
+  }
+}
+
+/* More locks than a sum can hold for sure, and more than any block. */
+static void test_too_many_locks(void **unused) {
+  (void)unused;
+  const size_t most = (size_t)CH_LOCK_HEAD << 14;
+  uint8_t *bytes = calloc(1, most + CH_LOCK_HEAD);
+  assert_non_null(bytes);
+  size_t len = 0;
+  const ch_lock one = {.amount = {CH_MONEY_MAX}, .expiry = START, .condition = {{0xcc}}};
+  while (len <= most)
+    assert_int_equal(ch_lock_encode(bytes, most + CH_LOCK_HEAD, &len, &one), CH_OK);
+  world w = disputed_world();
+  ch_tx tx = settle_any(&w, ch_net_of(0), bytes, len);
+  assert_int_equal(apply(&w, 0, &tx), CH_ADJ_BAD_LOCKS);
+  free(bytes);
+}
+
+/* Who looks at nothing around the call knows of no reveal, and of nothing owed. */
+static void test_nothing_to_look_at(void **unused) {
+  (void)unused;
+  world w = disputed_world();
+  locks l = {.len = 0};
+  add_hash_lock(&l, 0, 100, EXPIRY);
+  add_contract_lock(&l, 0, 100, EXPIRY);
+  ch_tx tx = settlement(&w, 0, &l), reveal = {.kind = CH_TX_REVEAL, .u.reveal.preimage = PREIMAGE};
+  w.revealed = START;
+  w.owed = ch_amount_of(100);
+  ch_adj_result out;
+  ch_adj_call call = ch_adj_call_of(&w.k.chain, &w.sender, ch_amount_of(0), EXPIRY + 1);
+  assert_int_equal(ch_adj_apply(&out, &w.slots, &call, &tx), CH_ADJ_NONE);
+  assert_true(out.event.net.v == 0);
+  assert_int_equal(ch_adj_apply(&out, &w.slots, &call, &reveal), CH_ADJ_NONE);
+}
+
+/* A batch is for whoever takes it to split. */
+static void test_batches(void **unused) {
+  (void)unused;
+  static const ch_tx_kind kinds[] = {CH_TX_CLOSE_BATCH, CH_TX_SETTLE_BATCH, CH_TX_REVEAL_BATCH, (ch_tx_kind)99};
+  world w = disputed_world();
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+    ch_tx tx = {.kind = kinds[i], .id = w.k.id, .params = w.k.params};
+    assert_int_equal(apply(&w, 0, &tx), CH_ADJ_BAD_PARAMS);
+  }
+}
+
 /* --- Reveal and claim --------------------------------------------------------------------------------- */
 
 static void test_reveal(void **unused) {
@@ -367,6 +440,10 @@ int main(void) {
       cmocka_unit_test(test_locks_clamp_once),
       cmocka_unit_test(test_other_locks_are_another_outcome),
       cmocka_unit_test(test_malformed_locks),
+      cmocka_unit_test(test_event_is_clamped),
+      cmocka_unit_test(test_too_many_locks),
+      cmocka_unit_test(test_nothing_to_look_at),
+      cmocka_unit_test(test_batches),
       cmocka_unit_test(test_reveal),
       cmocka_unit_test(test_claim),
       cmocka_unit_test(test_bounty_gets_a_forfeited_bond),

@@ -198,6 +198,44 @@ static void test_step_is_refused(void **state) {
   ch_channel_free(c);
 }
 
+/* --- Before a signature ----------------------------------------------------------------------------------- */
+
+/* Whatever the caller has thought: never at or below what was signed, never in a freeze, never on a stale chain. */
+static void test_signing(void **state) {
+  duo *d = *state;
+  const ch_env env = duo_env(d, 0);
+  const ch_signer signer = duo_signer(d, 0);
+  const size_t made = d->side[0].n_made;
+  const content what = content_latest(d->side[0].channel);
+  const uint64_t highest = duo_info(d, 0).highest_signed;
+  const struct {
+    uint64_t above, seconds;
+    bool frozen;
+    ch_err err;
+  } rows[] = {
+      {0, 0, false, CH_ERR_DOUBLE_SIGN},
+      {2, 0, true, CH_ERR_FROZEN},
+      {2, DUO_FRESHNESS + 1, false, CH_ERR_STALE},
+      {2, 0, false, CH_OK},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    ch_channel *c = copy_of(d);
+    ch_effects fx = {0};
+    ch_env late = env;
+    ch_sig sig;
+    late.now += rows[i].seconds;
+    c->frozen = rows[i].frozen;
+    step s = {.c = c, .cur = c, .env = &late, .signer = &signer, .fx = &fx};
+    assert_int_equal(sign_content(&s, highest + rows[i].above, &what, &sig), rows[i].err);
+    assert_int_equal(d->side[0].n_made, made + (rows[i].err == CH_OK));
+    assert_int_equal(c->highest.version, rows[i].err ? highest : highest + rows[i].above);
+    assert_int_equal(fx.durable, rows[i].err == CH_OK);
+    late.head_time = 0; /* no chain at all */
+    assert_int_equal(sign_content(&s, highest + 4, &what, &sig), CH_ERR_STALE);
+    ch_channel_free(c);
+  }
+}
+
 /* --- What a record may say ------------------------------------------------------------------------------- */
 
 #define TOO_MUCH ((ch_amount){CH_MONEY_MAX + 1})
@@ -282,6 +320,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_lock_hashes, setup, teardown),
       cmocka_unit_test_setup_teardown(test_between, setup, teardown),
       cmocka_unit_test_setup_teardown(test_step_is_refused, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_signing, setup, teardown),
       cmocka_unit_test_setup_teardown(test_records, setup, teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

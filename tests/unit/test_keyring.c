@@ -151,8 +151,9 @@ static void test_other_signatures(void **state) {
   ch_sig sig;
   assert_int_equal(s.node_id(s.ctx, &node_id), CH_OK);
   assert_int_equal(ch_address_of(&node, &node_id), CH_OK);
-  for (uint64_t chain_id = 1; chain_id < 4; chain_id++) { /* the domain follows the chain */
-    r.chain.chain_id = chain_id;
+  for (uint64_t n = 1; n < 6; n++) { /* the domain follows the chain, and the Adjudicator on it */
+    r.chain.chain_id = n / 2;
+    r.chain.adjudicator.b[0] = (uint8_t)(n & 1);
     ch_domain(&domain, &r.chain);
     ch_open_statement statement = {.side = 1, .signer = channel};
     assert_int_equal(s.sign_open(s.ctx, &sig, &r.chain, &statement), CH_OK);
@@ -237,6 +238,7 @@ static void test_remember(void **state) {
   assert_int_equal(sign(&s, &r, 3, 100, 50), CH_ERR_DOUBLE_SIGN);
   assert_int_equal(sign(&s, &r, 4, 10, 50), CH_OK); /* what was signed before the restart may be sent again */
   assert_int_equal(ch_keyring_remember(k, &r.state.id, 5, 0, &other), CH_OK);
+  assert_int_equal(ch_keyring_remember(k, &r.state.id, 5, 0, &digest), CH_OK); /* version 0 has no content */
   assert_int_equal(sign(&s, &r, 4, 11, 50), CH_ERR_DOUBLE_SIGN);
   assert_int_equal(sign(&s, &r, 5, 1, 50), CH_OK);
   ch_keyring_free(k);

@@ -141,8 +141,13 @@ static void test_no_room(void **unused) {
   size_t len = 1;
   assert_int_equal(ch_lock_encode(bytes, sizeof bytes, &len, &l), CH_ERR_ARGUMENT);
   assert_int_equal(len, 1);
+  len = sizeof bytes + 1;
+  assert_int_equal(ch_lock_encode(bytes, sizeof bytes, &len, &l), CH_ERR_ARGUMENT);
   len = 0;
   assert_int_equal(ch_lock_encode(bytes, sizeof bytes, &len, &l), CH_OK);
+  size_t at = sizeof bytes + 1;
+  assert_int_equal(ch_lock_decode(&l, bytes, sizeof bytes, &at), CH_ERR_FORMAT);
+  assert_int_equal(at, sizeof bytes + 1);
 }
 
 static void test_hash(void **unused) {

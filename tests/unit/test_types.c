@@ -40,7 +40,8 @@ static void unhex_is_strict_about_length_and_prefix(void **state) {
   assert_true(ch_unhex(out, 2, "0Xab3f"));
   assert_true(ch_unhex(out, 0, ""));
   assert_true(ch_unhex(out, 0, "0x"));
-  const char *bad[] = {"", "0x", "a", "ab", "ab3", "ab3f0", "ab3f00", "0xab3", "0x0xab3f", " ab3f", "ab3f ", "x1ab3f"};
+  const char *bad[] = {"",      "0x",       "a",     "ab",    "ab3",    "ab3f0", "ab3f00",
+                       "0xab3", "0x0xab3f", " ab3f", "ab3f ", "x1ab3f", "00ab3f"};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     if (ch_unhex(out, 2, bad[i])) fail_msg("accepted \"%s\"", bad[i]);
   }
