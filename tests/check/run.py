@@ -260,8 +260,8 @@ def fuzz(seconds):
                 timeout=(seconds or 60) + 120) for name in names]
 
 
-def constant_time(_quick):
-    return [Job("constant time", [f"{ROOT}/tests/ct/run.sh", GCC.dir])]
+def constant_time(kind):
+    return [Job("constant time", [f"{ROOT}/tests/ct/run.sh", kind.dir])]
 
 
 def model(*options):
@@ -289,7 +289,8 @@ STAGES = {
     "rules": ("include directions, symbols, headers, format, sizes, scripts, install", GCC, rules, True),
     "unit": ("unit tests", GCC, lambda quick: unit(GCC), True),
     "sim": ("the two-party simulator, SIM_SEEDS seeds", GCC, lambda quick: simulate(GCC, quick), True),
-    "ct": ("secrets decide no branch and no address, seen by valgrind", GCC, constant_time, True),
+    "ct": ("secrets decide no branch and no address, seen by valgrind", GCC,
+           lambda quick: constant_time(GCC), True),
     "agree": ("a short run of `differential`; the published vectors", GCC, lambda quick: differential("--each 8 --ops 300"),
               True),
     "differential": ("the C model against the contract on anvil, each function 100 times", GCC,
@@ -297,7 +298,8 @@ STAGES = {
     "e2e": ("real daemons, tests/e2e/test_*", GCC, lambda quick: end_to_end(GCC), True),
     "evm": ("the Adjudicator contract: artifact, forge tests, gas", None, contract, True),
     "san": ("unit tests and simulator with ASan and UBSan", ASAN, lambda quick: unit(ASAN) + simulate(ASAN, quick), True),
-    "clang": ("a build without warnings with Clang, and its unit tests", CLANG, lambda quick: unit(CLANG), True),
+    "clang": ("a build without warnings with Clang, its unit tests and constant time", CLANG,
+              lambda quick: unit(CLANG) + constant_time(CLANG), True),
     "tidy": ("clang-tidy over library and daemon", CLANG, tidy, True),
     "fuzz": ("each decoder with hostile bytes, for a moment", FUZZ, lambda quick: fuzz(0), True),
     "fuzz-long": ("the same, FUZZ_SECONDS (600) each", FUZZ,

@@ -13,6 +13,11 @@ if ! ninja -C "$1" tests/ct >"$work/build" 2>&1; then
 fi
 program=$(realpath "$1/tests/ct")
 cd "$work"
+# valgrind 3.19 dies of clang's way to write debugging information; then its reports name functions only.
+if readelf -p .comment "$program" | grep -q clang; then
+  objcopy --strip-debug "$program" ct
+  program=./ct
+fi
 status=0
 valgrind --quiet --show-error-list=yes --log-file=log --error-limit=no --expensive-definedness-checks=yes --num-callers=8 \
   --leak-check=no --suppressions="$here/suppressions" "$program" >out || status=$?
@@ -20,7 +25,7 @@ cat out
 
 sed -nE 's/^# (ct-[a-z0-9-]+ [0-9]+)$/\1/p' out | sort >expected
 sed -nE 's/.*used_suppression: +([0-9]+) (ct-[a-z0-9-]+) .*/\2 \1/p' log | sort >suppressed
-if [ -s expected ] && diff expected suppressed >difference; then
+if diff expected suppressed >difference && [ -s expected ]; then
   echo "ok ct: nothing hides behind a suppression"
 else
   echo "not ok ct: nothing hides behind a suppression"
