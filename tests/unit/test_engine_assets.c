@@ -83,6 +83,18 @@ static ch_event money(ch_event_kind kind, uint64_t amount) {
   return ev;
 }
 
+/* More than was agreed, too, goes in only once the peer has shown that it has stored the channel. */
+static void test_not_before_the_peer_was_heard(void **state) {
+  (void)state;
+  make(&all[0]);
+  duo_agree(&d);
+  ch_event ev = money(CH_EV_DEPOSIT, 70);
+  assert_int_equal(duo_step(&d, 0, &ev), CH_ERR_PHASE);
+  duo_pump(&d);
+  assert_int_equal(duo_step(&d, 0, &ev), CH_OK);
+  duo_free(&d);
+}
+
 /* Tokens in, out, and the end; the bond of a challenge is coin all the same. */
 static void test_life_of_a_token_channel(void **state) {
   (void)state;
@@ -125,6 +137,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_funding),
       cmocka_unit_test(test_half_of_it),
+      cmocka_unit_test(test_not_before_the_peer_was_heard),
       cmocka_unit_test(test_life_of_a_token_channel),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -77,6 +77,9 @@ static void test_requests_with_bad_terms(void **state) {
   m.u.open_request.deposit[0] = ch_amount_of(0); /* a channel without money */
   answers_terms(d, &m, CH_ERR_TERMS);
   m = open_request(d);
+  m.u.open_request.deposit[1].v = CH_MONEY_MAX; /* together too much */
+  answers_terms(d, &m, CH_ERR_TERMS);
+  m = open_request(d);
   memset(&m.u.open_request.signer, 0, sizeof(ch_pubkey));
   answers_terms(d, &m, CH_ERR_TERMS);
   m = open_request(d);
@@ -126,6 +129,35 @@ static void test_answers_that_do_not_fit(void **state) {
   m = good;
   m.id.b[0] ^= 1;
   finishes(d, &m, CH_ERR_VIOLATION);
+  m = good;
+  memset(&m.u.open_accept.signer, 0, sizeof(ch_pubkey)); /* no key */
+  finishes(d, &m, CH_ERR_VIOLATION);
+  m = good;
+  m.type = CH_MSG_OPEN_REQUEST;
+  finishes(d, &m, CH_ERR_VIOLATION);
+}
+
+/* The opener's own terms are looked at before anything is said; the usual ones are good. */
+static void test_terms_of_the_opener(void **state) {
+  duo *d = *state;
+  const ch_terms good =
+      ch_terms_default(&d->chain, &d->side[1].node_id, &d->side[0].address, ch_amount_of(1000), ch_amount_of(500));
+  ch_terms rows[6];
+  for (size_t i = 0; i < 6; i++)
+    rows[i] = good;
+  memset(&rows[1].payout, 0, sizeof(ch_addr));
+  rows[2].challenge_period = 0;
+  rows[3].bond.v = (ch_u128)1 << CH_BOND_BITS;
+  rows[4].deposit_peer.v = CH_MONEY_MAX;
+  rows[5].deposit_mine = rows[5].deposit_peer = ch_amount_of(0);
+  const ch_signer signer = duo_signer(d, 0);
+  for (size_t i = 0; i < 6; i++) {
+    const ch_opening o = {.nonce = d->side[0].nonce, .terms = rows[i]};
+    ch_effects fx = {0};
+    assert_int_equal(ch_open_request(&o, &signer, &fx), i ? CH_ERR_TERMS : CH_OK);
+    assert_int_equal(fx.n, i ? 0 : 1);
+    ch_effects_clear(&fx);
+  }
 }
 
 static void test_confirmation(void **state) {
@@ -446,6 +478,8 @@ static void test_messages_and_events_out_of_place(void **state) {
   duo_refused(d, 0, &m, CH_ERR_UNKNOWN_CHANNEL);
   m.id = d->id;
   duo_refused(d, 0, &m, CH_ERR_VIOLATION);
+  m.type = (ch_msg_type)99;
+  duo_refused(d, 0, &m, CH_ERR_VIOLATION);
   assert_int_equal(duo_command(d, 0, (ch_event_kind)99), CH_ERR_ARGUMENT);
 }
 
@@ -522,6 +556,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       AGREED(test_requests_with_bad_terms),
       AGREED(test_answers_that_do_not_fit),
+      AGREED(test_terms_of_the_opener),
       AGREED(test_confirmation),
       AGREED(test_deposit_waits_until_heard),
       AGREED(test_deposit_is_wished_once),

@@ -111,6 +111,53 @@ static void test_twins_that_wait(void **state) {
   assert_int_equal(duo_info(&d, 1).locks, 3);
 }
 
+/* Asked for again, a wish is the same one. */
+static void test_wishes_asked_for_twice(void **state) {
+  (void)state;
+  assert_int_equal(duo_fulfil(&d, 1, "hash", 1), CH_OK);
+  assert_int_equal(duo_fulfil(&d, 1, "hash", 1), CH_OK);
+  assert_int_equal(duo_cancel(&d, 1, "hash"), CH_ERR_PHASE);
+  assert_int_equal(duo_cancel(&d, 1, "contract"), CH_OK);
+  assert_int_equal(duo_cancel(&d, 1, "contract"), CH_OK);
+  duo_pump(&d);
+  assert_int_equal(duo_info(&d, 0).locks, 0);
+  assert_true(duo_info(&d, 1).balance_mine.v == 1100);
+  assert_int_equal(duo_cancel(&d, 1, "contract"), CH_ERR_UNKNOWN_LOCK);
+}
+
+/* The list says how many there are, however few fit. */
+static void test_list(void **state) {
+  (void)state;
+  ch_lock_info list[3];
+  const ch_env env = duo_env(&d, 0);
+  for (size_t cap = 0; cap <= 3; cap++) {
+    memset(list, 0, sizeof list);
+    assert_int_equal(ch_channel_locks(d.side[0].channel, &env, list, cap), 2);
+    for (size_t i = 0; i < 3; i++)
+      assert_int_equal(list[i].op.amount.v, i >= cap ? 0 : i == 0 ? 100 : i == 1 ? 5 : 0);
+  }
+  ch_env slow = env;
+  slow.freshness = slow.margin = UINT32_MAX; /* it would have to be revealed before there was time */
+  assert_int_equal(ch_channel_locks(d.side[0].channel, &slow, list, 3), 2);
+  assert_int_equal(list[0].reveal_by, 0);
+}
+
+/* What can never be a lock is refused before anything else is looked at. */
+static void test_no_locks(void **state) {
+  (void)state;
+  ch_op ops[4];
+  for (size_t i = 0; i < 4; i++)
+    ops[i] = duo_op_lock(&d, "x", 10, 3, DAY);
+  ops[0].amount.v = CH_MONEY_MAX + 1;
+  ops[1].u.add.payload_len = CH_OP_PAYLOAD_MAX + 1;
+  ops[2].u.add.payload_len = 31; /* of a hash lock */
+  ops[3].valid_until = CH_LOCK_EXPIRY_MAX + 1;
+  for (size_t i = 0; i < 4; i++) {
+    const ch_event ev = ch_event_pay(&ops[i], 1);
+    assert_int_equal(duo_step(&d, 0, &ev), CH_ERR_ARGUMENT);
+  }
+}
+
 /* --- What the peer says ------------------------------------------------------------------------------------------- */
 
 /* Only what can be a reason is taken over; the rest, a newer release's too, means that it was not covered there. */
@@ -145,10 +192,8 @@ static void test_reasons(void **state) {
 int main(void) {
 #define T(name) cmocka_unit_test_setup_teardown(name, opened, done)
   const struct CMUnitTest tests[] = {
-      T(test_violations),
-      T(test_twins_here),
-      T(test_twins_that_wait),
-      T(test_reasons),
+      T(test_violations), T(test_twins_here), T(test_twins_that_wait), T(test_wishes_asked_for_twice),
+      T(test_list),       T(test_no_locks),   T(test_reasons),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

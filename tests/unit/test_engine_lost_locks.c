@@ -216,6 +216,48 @@ static void test_executed_with_the_lock_revealed(void **state) {
   executed_with_the_lock(true);
 }
 
+/* The ending is final, but what the chain shows of the hash is not known yet, as after a restart: until then nobody
+ * says how the lock has ended. */
+static void test_ending_waits_for_the_look(void **state) {
+  (void)state;
+  ch_tx reveal = {.kind = CH_TX_REVEAL, .u.reveal.preimage = duo_preimage(1)};
+  duo_cut(&d);
+  assert_int_equal(duo_command(&d, 0, CH_EV_CHALLENGE), CH_OK);
+  duo_mine(&d, 0);
+  assert_int_equal(duo_send_tx(&d, 1, 0, &reveal), CH_ADJ_NONE);
+  duo_see(&d, 0);
+  duo_pass(&d, DUO_PERIOD + 1);
+  duo_see(&d, 0);
+  duo_mine(&d, 0);
+  d.final = d.head;
+  d.reveals[0].final_time = d.reveals[0].head_time;
+  duo_restart(&d, 0);
+  const ch_chain_view view = {d.head, d.final};
+  const ch_event ev = {.kind = CH_EV_CHAIN, .u.view = &view};
+  assert_int_equal(duo_step(&d, 0, &ev), CH_OK);
+  row_is(0, "lock", CH_PAYMENT_LOCKED, CH_OK);
+  assert_int_equal(duo_info(&d, 0).locks, 1);
+  duo_see(&d, 0);
+  row_is(0, "lock", CH_PAYMENT_SETTLED, CH_OK);
+  assert_int_equal(duo_info(&d, 0).locks, 0);
+}
+
+/* A reveal that only the final view shows, as the head's node is behind: the lock is not taken back. */
+static void test_reveal_in_the_final_view_only(void **state) {
+  (void)state;
+  const ch_hash secret = duo_preimage(1);
+  ch_reveal look = {.preimage = secret, .final_time = d.now};
+  ch_preimage_hash(&look.hash, &secret);
+  const ch_event ev = ch_event_reveal(&look);
+  assert_int_equal(duo_step(&d, 0, &ev), CH_OK);
+  duo_pass(&d, DUO_LONGEST + 1);
+  assert_int_equal(duo_command(&d, 0, CH_EV_TICK), CH_OK);
+  const ch_msg *said = duo_said(&d, 0, CH_MSG_UPDATE);
+  assert_non_null(said);
+  assert_int_equal(said->u.update.ops[0].kind, CH_OP_FULFIL); /* the chain has decided */
+  duo_pump(&d);
+}
+
 int main(void) {
 #define T(name) cmocka_unit_test_setup_teardown(name, opened, done)
   const struct CMUnitTest tests[] = {
@@ -227,6 +269,8 @@ int main(void) {
       T(test_executed_from_before_the_lock),
       T(test_executed_with_the_lock_expired),
       T(test_executed_with_the_lock_revealed),
+      T(test_ending_waits_for_the_look),
+      T(test_reveal_in_the_final_view_only),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -365,6 +365,32 @@ static void test_full_state_of_a_replaced_proposal(void **state) {
   assert_int_equal(duo_status(d, 0, "mine"), CH_PAYMENT_PENDING);
 }
 
+/* Both keys have signed another content under a version that this side has signed: two copies of it have run. */
+static void test_full_state_of_another_content(void **state) {
+  duo *d = *state;
+  leave_outstanding(d, "a", 10); /* version 4, net 25 */
+  ch_msg m = duo_full_state(d, 4, 24);
+  assert_int_equal(duo_give(d, 0, &m), CH_OK);
+  duo_frozen(d, 0);
+  assert_true(duo_info(d, 0).version == 4 && duo_info(d, 0).net.v == 24); /* the one that can be enforced */
+  assert_int_equal(duo_status(d, 0, "a"), CH_PAYMENT_PENDING);
+}
+
+static void test_full_state_of_another_replaced_proposal(void **state) {
+  duo *d = *state;
+  assert_int_equal(duo_pay(d, 0, "mine", 7), CH_OK); /* version 4, net 22, which gives way */
+  ch_op much = duo_op_pay("much", 5000);
+  ch_msg m = duo_proposal(d, 1, 3, 5, -4985, &much, 1);
+  assert_int_equal(duo_give(d, 0, &m), CH_OK);
+  reconnect(d, 0);
+  m = duo_reestablish(d, 1, 4, 21);
+  assert_int_equal(duo_give(d, 0, &m), CH_OK);
+  m = duo_full_state(d, 4, 21);
+  assert_int_equal(duo_give(d, 0, &m), CH_OK);
+  duo_frozen(d, 0);
+  assert_true(duo_info(d, 0).version == 4 && duo_info(d, 0).net.v == 21);
+}
+
 /* --- Frozen ------------------------------------------------------------------------------------------- */
 
 static void test_a_frozen_side_ignores(void **state) {
@@ -517,6 +543,8 @@ int main(void) {
       TEST(test_full_states_forged),
       TEST(test_full_state_that_i_do_not_know_freezes),
       TEST(test_full_state_of_a_replaced_proposal),
+      TEST(test_full_state_of_another_content),
+      TEST(test_full_state_of_another_replaced_proposal),
       TEST(test_a_frozen_side_ignores),
       TEST(test_origins_that_do_not_fit),
       TEST(test_restored_from_the_origin),

@@ -63,6 +63,22 @@ static void pays_again(duo *d, int s) {
     assert_true(duo_info(d, i).net.v == (s == 0 ? 300 : -300));
 }
 
+/* Into an epoch that may yet be replaced, or is the last one, no money goes. */
+static void test_no_money_into_a_doubtful_epoch(void **state) {
+  duo *d = *state;
+  const ch_onchain final = d->final;
+  d->head.slots.epoch = 2;
+  duo_see(d, 0);
+  assert_int_equal(deposit(d, 0, 300), CH_ERR_PHASE);
+  d->head.slots.epoch = CH_EPOCH_LAST;
+  d->final = d->head;
+  duo_see(d, 0);
+  assert_int_equal(deposit(d, 0, 300), CH_ERR_PHASE);
+  d->final = d->head = final;
+  duo_see(d, 0);
+  assert_int_equal(deposit(d, 0, 300), CH_OK);
+}
+
 static void test_opens_again(void **state) {
   duo *d = *state;
   fund_next(d, 1);
@@ -203,6 +219,7 @@ static void test_revealed(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup_teardown(test_no_money_into_a_doubtful_epoch, setup, teardown),
       cmocka_unit_test_setup_teardown(test_opens_again, setup, teardown),
       cmocka_unit_test_setup_teardown(test_the_opener_is_first, setup, teardown),
       cmocka_unit_test_setup_teardown(test_the_other_is_first, setup, teardown),

@@ -417,6 +417,12 @@ static void test_resumes_that_are_refused(void **state) {
   duo_drop(d, 1);
   assert_int_equal(duo_give(d, 1, &m), CH_OK); /* repeated: the same accept */
   assert_true(duo_said(d, 1, CH_MSG_UPDATE)->u.update.has_accept);
+  ch_msg other = m; /* the peer has signed that as well, but not this */
+  other.u.resume.sig.b[5] ^= 1;
+  duo_ignored(d, 1, &other);
+  other = m;
+  other.epoch = 1;
+  duo_refused(d, 1, &other, CH_ERR_VIOLATION);
   m = resume_msg(d, 0, 3, version_of(block, 0), 15); /* below L */
   duo_ignored(d, 1, &m);
   reconnect(d); /* frozen again: blocks do not creep ahead of the clock, to where a roll-back would meet them */
@@ -471,6 +477,23 @@ static void test_accepts_that_do_not_fit(void **state) {
   assert_int_equal(duo_give(d, 0, &m), CH_OK);
   assert_false(duo_info(d, 0).frozen);
   assert_int_equal(duo_info(d, 0).version, version);
+}
+
+/* The accept comes while the chain stands still here: the resume is not adopted, and not lost. */
+static void test_accept_on_a_stale_chain(void **state) {
+  duo *d = *state;
+  freeze_and_tell(d);
+  for (int times = 0; times < 2; times++) /* told twice is told once */
+    assert_int_equal(duo_command(d, 0, CH_EV_RESUME), CH_OK);
+  wait_out(d);
+  assert_int_equal(duo_deliver(d, 0), CH_OK);
+  d->now += DUO_FRESHNESS + 1;
+  const ch_msg accept = *duo_said(d, 1, CH_MSG_UPDATE);
+  duo_refused(d, 0, &accept, CH_ERR_STALE);
+  duo_frozen(d, 0);
+  d->head_time = d->final_time = d->now;
+  duo_pump(d);
+  assert_going_on(d);
 }
 
 /* A frozen side takes the best of the states that it is shown, and no forged one. */
@@ -754,6 +777,7 @@ int main(void) {
       TEST(test_resumes_that_are_refused),
       TEST(test_not_before_reestablish_nor_in_a_dispute),
       TEST(test_accepts_that_do_not_fit),
+      TEST(test_accept_on_a_stale_chain),
       TEST(test_states_shown_while_frozen),
       TEST(test_resume_above_a_forgotten_one),
       TEST(test_resume_from_an_old_copy),
