@@ -1,4 +1,4 @@
-/* folder.h - a folder of this process for what is read from files; removed at the end. */
+/* folder.h - a folder of this process for what is read from files, in memory if that can be; removed at the end. */
 #ifndef TESTS_FUZZ_FOLDER_H
 #define TESTS_FUZZ_FOLDER_H
 
@@ -17,7 +17,7 @@ static inline void remove_folder(void) {
 /* Makes the folder if need be, with the one file `name` in it that only its owner reads. */
 static inline void put_in_folder(const char *name, const uint8_t *data, size_t size) {
   if (folder[0] == '\0') {
-    snprintf(folder, sizeof folder, "/tmp/fuzz-XXXXXX");
+    snprintf(folder, sizeof folder, "%s/fuzz-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     must(mkdtemp(folder) != NULL && atexit(remove_folder) == 0, "a folder");
     snprintf(folder_file, sizeof folder_file, "%s/%s", folder, name);
   }
