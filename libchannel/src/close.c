@@ -106,7 +106,8 @@ static ch_err submit_close(step *s) {
 
 ch_err pursue_close(step *s) {
   ch_channel *c = s->c;
-  if (c->close.mine_until && s->env->final_time > c->close.mine_until) {
+  bool over = phase_of(c) == CH_PHASE_CLOSED; /* it is kept then: by it the ending is known */
+  if (c->close.mine_until && s->env->final_time > c->close.mine_until && !over) {
     bool wanted = c->close.wanted;
     memset(&c->close, 0, sizeof c->close);
     c->close.wanted = wanted;

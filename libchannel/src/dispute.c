@@ -109,6 +109,14 @@ static ch_err answer_dispute(step *s) {
   return d->version < c->latest.version ? want_refute(s) : CH_OK;
 }
 
+/* Whether what was executed is in our data: everything that this side has signed above L is kept, and its last Close.
+ */
+static bool ending_known(const ch_channel *c, const ch_adj_event *e) {
+  content what;
+  if (e->kind == CH_ADJ_CLOSED) return c->close.have[c->me] && c->close.net.v == e->net.v;
+  return e->version <= c->latest.version || content_known(c, e->version, &what);
+}
+
 /* The ending is final: what waited was either in the executed content, or can never be enforced (section 4, rule 6). */
 static ch_err account_ending(step *s) {
   ch_channel *c = s->c;
@@ -117,11 +125,16 @@ static ch_err account_ending(step *s) {
   bool settled = f->has_ended && f->ended.kind == CH_ADJ_SETTLED && f->ended.epoch == c->epoch;
   uint64_t executed = settled ? f->ended.version : 0;
   if (!locks_looked(c)) return CH_OK;
+  bool shown = f->has_ended && f->ended.epoch == c->epoch; /* not: there were more endings since */
+  if (shown && !ending_known(c, &f->ended)) {
+    ch_err err = freeze(s, "the chain executed what is not in our data: memory was lost");
+    if (err) return err;
+  }
   for (size_t i = 0; i < c->n_out + c->n_queue; i++) {
     const ch_op *op = &c->ops[i];
     bool in = executed && op->version == executed;
     if (in && op->kind == CH_OP_LOCK_ADD) continue; /* with the others that it has */
-    ch_payment_status failed = c->frozen ? CH_PAYMENT_UNKNOWN : CH_PAYMENT_FAILED;
+    ch_payment_status failed = c->frozen || !shown ? CH_PAYMENT_UNKNOWN : CH_PAYMENT_FAILED;
     ch_err err = fx_payment(s, op, false, in ? CH_PAYMENT_SETTLED : failed, c->epoch, in ? executed : 0, i,
                             in ? CH_OK : CH_ERR_PHASE);
     if (err) return err;

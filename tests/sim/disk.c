@@ -117,12 +117,19 @@ static void keep_copy(world *w, node *n) {
   if (w->broken == BROKEN_BACKUP || rng_chance(&w->rng, 5)) disk_copy(&n->copy, &n->disk);
 }
 
+/* No lie makes a node believe that it has lost its memory. */
+static void hear(world *w, const node *n, const char *cause) {
+  note(w, "node %d: %s", n->side, cause);
+  if (strstr(cause, "memory was lost") && !w->lost[n->side] && !w->broken)
+    fail(w, "node %d lost nothing: %s", n->side, cause);
+}
+
 void disk_commit(world *w, node *n, const ch_channel *next, const ch_effects *fx) {
   if (fx->durable) keep_copy(w, n);
   for (size_t i = 0; i < fx->n; i++) {
     if (fx->v[i].kind == CH_FX_PAYMENT) write_payment(w, n, &fx->v[i]);
     if (fx->v[i].kind == CH_FX_TX) write_job(w, n, &fx->v[i]);
-    if (fx->v[i].kind == CH_FX_HISTORY) note(w, "node %d: %s", n->side, fx->v[i].u.history.cause);
+    if (fx->v[i].kind == CH_FX_HISTORY) hear(w, n, fx->v[i].u.history.cause);
   }
   if (!fx->durable) return;
   free(n->disk.record);

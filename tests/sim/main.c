@@ -21,7 +21,7 @@
 typedef struct options {
   uint64_t seeds, from;
   unsigned jobs, minutes;
-  bool trace, endless;
+  bool trace, endless, first;
   broken broken;
   const char *actions;
 } options;
@@ -53,7 +53,7 @@ static void run_seed(uint64_t seed, const options *o, const bool *skip, totals *
   world_free(w);
   if (!failure) return;
   t->failed++;
-  if (!o->trace && !o->broken) shrink(seed, o->broken, failure);
+  if (!o->trace && !o->broken && !o->first) shrink(seed, o->broken, failure);
   fflush(stdout);
 }
 
@@ -61,7 +61,8 @@ static void run_seed(uint64_t seed, const options *o, const bool *skip, totals *
 static void run_share(const options *o, unsigned share, totals *t) {
   time_t until = time(NULL) + 60 * (time_t)o->minutes;
   for (uint64_t s = share; o->endless || s < o->seeds; s += o->jobs) {
-    if (stopped || t->failed >= MAX_FAILED || (o->endless && o->minutes && time(NULL) >= until)) return;
+    if (stopped || t->failed >= (o->first ? 1 : MAX_FAILED) || (o->endless && o->minutes && time(NULL) >= until))
+      return;
     run_seed(o->from + s, o, NULL, t);
   }
 }
@@ -127,9 +128,10 @@ static const char *const broken_names[] = {
 };
 
 static int usage(void) {
-  fprintf(stderr, "usage: sim [--seeds N] [--from S] [--jobs N] [--trace] [--break RULE]\n"
+  fprintf(stderr, "usage: sim [--seeds N] [--from S] [--jobs N] [--trace] [--first] [--break RULE]\n"
                   "       sim --long [--minutes N] [--from S] [--jobs N]    until stopped, or for so long\n"
                   "       sim --seed S [--actions 3,7-9] [--trace]          one seed, with only these actions\n"
+                  "--first ends at the first seed that fails, and does not look for the fewest actions that show it.\n"
                   "RULE, which is broken on purpose, so that the run is good if it is noticed:");
   for (int i = 1; i < N_BREAKS; i++)
     fprintf(stderr, " %s", broken_names[i]);
@@ -141,6 +143,7 @@ static bool option(options *o, const char *name, const char *value, int *used) {
   *used = 1;
   if (strcmp(name, "--trace") == 0) return o->trace = true;
   if (strcmp(name, "--long") == 0) return o->endless = true;
+  if (strcmp(name, "--first") == 0) return o->first = true;
   *used = 2;
   if (!value) return false;
   if (strcmp(name, "--seeds") == 0)

@@ -194,7 +194,7 @@ static void test_ending_of_another_epoch(void **state) {
   d->final = d->head;
   duo_see(d, 0);
   assert_int_equal(duo_info(d, 0).phase, CH_PHASE_CLOSED);
-  assert_int_equal(duo_status(d, 0, "a"), CH_PAYMENT_FAILED);
+  assert_int_equal(duo_status(d, 0, "a"), CH_PAYMENT_UNKNOWN);
 }
 
 static void test_unknown_state_on_chain_freezes(void **state) {
