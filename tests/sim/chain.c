@@ -23,6 +23,16 @@ static int challenger(const ch_adj_slots *s) {
   return (int)(s->flags & CH_ADJ_CHALLENGER);
 }
 
+/* The model keeps its own rules about time; this is told to who breaks them there. */
+static void check_times(world *w, const block *b, const ch_tx *tx, const ch_adj_slots *after) {
+  const ch_adj_slots *was = &b->state.slots;
+  bool late = b->time > was->deadline;
+  if (tx->kind == CH_TX_CHALLENGE && after->deadline != b->time + PERIOD)
+    fail(w, "a challenge window has a wrong length");
+  if (tx->kind == CH_TX_SETTLE && !late) fail(w, "a settlement was taken before the deadline had passed");
+  if (tx->kind == CH_TX_REFUTE && late) fail(w, "a refutation was taken after the deadline");
+}
+
 /* What is worth counting, and whether an honest challenger keeps its bond. */
 static void look_at(world *w, const block *b, const ch_tx *tx, const ch_adj_event *e) {
   switch (tx->kind) {
@@ -61,6 +71,7 @@ bool chain_apply(world *w, block *b, const ch_addr *sender, ch_amount value, con
   }
   note(w, "tx %d mined", (int)tx->kind);
   look_at(w, b, tx, &r.event);
+  check_times(w, b, tx, &r.slots);
   if (tx->kind == CH_TX_MOVE) b->other = r.target;
   if (tx->kind == CH_TX_REVEAL) {
     chain_note_reveal(w, &r.event, (int)(b - w->blocks));

@@ -78,6 +78,7 @@
   X(LIE_WITHDRAW, "lie: withdraw")                                                                                     \
   X(LIE_STATE, "lie: full state")                                                                                      \
   X(SILENT, "peer silent at the worst moment")                                                                         \
+  X(LATE_ACCEPT, "accept in the last seconds of a dispute, or after the ending")                                       \
   X(LIAR_ON_CHAIN, "transaction of the liar")                                                                          \
   X(LIAR_REVEAL, "reveal by the liar at the last second")                                                              \
   X(DEAD_EPOCH, "payment with a dead epoch behind a stalled node")

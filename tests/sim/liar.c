@@ -74,6 +74,8 @@ void liar_act(world *w) {
     l->silent--;
     return;
   }
+  ch_phase p = honest_of(w)->channel ? node_phase(w, 1 - l->side) : CH_PHASE_OPEN;
+  if ((p == CH_PHASE_DISPUTED || p == CH_PHASE_ENDING) && what < 15) return liar_accepts_late(w);
   if (!l->greeted && w->conn && rng_chance(&w->rng, 70)) return liar_greets(w);
   if (rng_chance(&w->rng, l->lies))
     liar_lies(w);

@@ -79,6 +79,7 @@ void liar_learns(world *w, const ch_msg *m);
 /* liar_says.c */
 void liar_greets(world *w);
 void liar_answers(world *w);
+void liar_accepts(world *w, const content *c);
 void liar_proposes(world *w, bool lie);
 void liar_lies(world *w);
 void liar_shows_papers(world *w);
@@ -86,6 +87,7 @@ void liar_shows_papers(world *w);
 /* liar_chain.c */
 void liar_on_chain(world *w);
 void liar_falls_silent(world *w);
+void liar_accepts_late(world *w);
 void liar_reveals_late(world *w);
 void liar_settles_behind(world *w);
 /* Into the next block, if it is not full. */

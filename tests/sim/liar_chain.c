@@ -123,6 +123,38 @@ void liar_falls_silent(world *w) {
     pass_block(w, STEP - rng_below(&w->rng, 60));
 }
 
+static void hears_all(world *w, node *h) {
+  while (h->alive && h->n_inbox && !w->failure)
+    node_deliver(w, h);
+}
+
+/* It signs what it has held back when the honest side cannot make use of it any more. */
+void liar_accepts_late(world *w) {
+  node *h = honest_of(w);
+  ch_info info;
+  if (!h->alive || !h->channel) return;
+  node_info(w, h, &info);
+  const content *c = info.outstanding ? liar_of_version(w->liar, info.epoch, info.outstanding) : NULL;
+  uint64_t deadline = chain_head(w)->state.slots.deadline;
+  bool dispute = info.phase == CH_PHASE_DISPUTED && deadline > w->now + 60 && !node_claims_pending(w);
+  if (!c || !c->has || (!dispute && info.phase != CH_PHASE_ENDING)) return;
+  happened(w, K_LATE_ACCEPT);
+  note(w, "the liar accepts late");
+  if (dispute) {
+    h->stalled = false;
+    for (int i = 0; i < 4; i++) /* the honest side has had its time to refute */
+      pass_block(w, 30);
+    w->now = deadline - 5 - rng_below(&w->rng, 40);
+    pass_block(w, 0);
+  }
+  if (!h->alive) return;
+  link_connect(w);
+  liar_greets(w);
+  hears_all(w, h);
+  liar_accepts(w, c);
+  hears_all(w, h);
+}
+
 static void reveal(world *w, const ch_lock_info *lock) {
   ch_tx tx = {.kind = CH_TX_REVEAL};
   tx.u.reveal.preimage = preimage_of(&lock->op);
@@ -176,7 +208,6 @@ void liar_settles_behind(world *w) {
   liar_greets(w);
   for (int i = 0; i < 3; i++) {
     liar_proposes(w, false);
-    while (h->alive && h->n_inbox && !w->failure)
-      node_deliver(w, h);
+    hears_all(w, h);
   }
 }

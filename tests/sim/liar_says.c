@@ -248,6 +248,14 @@ static bool refuse(world *w, const content *latest, ch_msg *m) {
   return true;
 }
 
+void liar_accepts(world *w, const content *c) {
+  ch_msg m = {.type = CH_MSG_UPDATE, .epoch = c->epoch};
+  m.u.update.has_accept = true;
+  m.u.update.accept_version = c->version;
+  m.u.update.accept_sig = liar_sign_state(w->liar, c);
+  say(w, &m);
+}
+
 void liar_answers(world *w) {
   liar *l = w->liar;
   const content *latest = liar_latest(w);

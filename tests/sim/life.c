@@ -61,7 +61,8 @@ static void run_out(world *w) {
     if (any_in(w, CH_PHASE_SHUTDOWN)) pass_time(w, LONGEST); /* hash locks expire */
     /* A contract's lock is for the chain to decide, or for its payer. */
     pass_block(w, 0);
-    if (i == 3 && any_in(w, CH_PHASE_SHUTDOWN)) command(w, lone_honest(w) >= 0 ? lone_honest(w) : 0, CH_EV_CHALLENGE);
+    bool stuck = w->liar ? !chain_head(w)->state.slots.disputed : any_in(w, CH_PHASE_SHUTDOWN);
+    if (i == 3 && stuck) command(w, w->liar ? lone_honest(w) : 0, CH_EV_CHALLENGE);
   }
   if (!w->failure)
     fail(w, "the channel did not end: phases %s and %s", is_honest(w, 0) ? ch_phase_name(node_phase(w, 0)) : "liar",
@@ -91,9 +92,9 @@ static bool cheat(world *w, int side) {
 static void leave(world *w, unsigned number) {
   int first = lone_honest(w) >= 0 ? lone_honest(w) : (int)rng_below(&w->rng, 2);
   if (is_honest(w, 1 - first) && node_phase(w, first) == CH_PHASE_CLOSED) first = 1 - first;
-  bool alone = w->liar || node_phase(w, 1 - first) == CH_PHASE_CLOSED, close = !alone && rng_chance(&w->rng, 50);
+  bool alone = !w->liar && node_phase(w, 1 - first) == CH_PHASE_CLOSED, close = !alone && rng_chance(&w->rng, 50);
   command(w, first, close ? CH_EV_CLOSE : CH_EV_CHALLENGE);
-  if (close && rng_chance(&w->rng, 40)) {
+  if (close && !w->liar && rng_chance(&w->rng, 40)) {
     command(w, 1 - first, CH_EV_CLOSE);
     happened(w, K_CLOSE_BOTH);
   }
@@ -151,7 +152,7 @@ static void random_life(world *w, unsigned number, unsigned length) {
 static bool open_again(world *w, unsigned number) {
   begin_section(w, number);
   if (is_empty(w)) return false;
-  node *n = &w->node[rng_below(&w->rng, 2)];
+  node *n = &w->node[w->liar ? lone_honest(w) : (int)rng_below(&w->rng, 2)];
   ch_info info;
   ch_hash nonce;
   heal(w, 4);
@@ -175,6 +176,7 @@ static bool open_again(world *w, unsigned number) {
 static void check_reopened(world *w) {
   for (int s = 0; s < 2 && !w->ending && !w->lost[0] && !w->lost[1]; s++) {
     ch_info info;
+    if (!is_honest(w, s)) continue;
     node_info(w, &w->node[s], &info);
     if (info.phase != CH_PHASE_OPEN && !info.revealed)
       fail(w, "node %d did not open again: %s", s, ch_phase_name(info.phase));
@@ -182,11 +184,9 @@ static void check_reopened(world *w) {
 }
 
 static void lives(world *w) {
-  bool memory_kept = !w->liar;
   random_life(w, 0, 100 + rng_below(&w->rng, 400));
   if (!w->failure) end(w, AT_END);
-  for (unsigned life = 1; life < 3 && memory_kept && !w->failure && open_again(w, life * LIFE - LIFE + AT_AGAIN);
-       life++) {
+  for (unsigned life = 1; life < 3 && !w->failure && open_again(w, life * LIFE - LIFE + AT_AGAIN); life++) {
     random_life(w, life * LIFE, 50 + rng_below(&w->rng, 150));
     if (!w->failure) check_reopened(w);
     if (!w->failure) end(w, life * LIFE + AT_END);
