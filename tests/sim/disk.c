@@ -82,6 +82,7 @@ static void set_job(world *w, job *j, const ch_effect *e) {
 }
 
 static void write_job(world *w, node *n, const ch_effect *e) {
+  check_wish(w, n, &e->u.tx.tx);
   for (size_t i = 0; i < n->disk.n_jobs; i++) {
     job *j = &n->disk.jobs[i];
     if (!ch_hash_eq(&j->key, &e->u.tx.key)) continue;
@@ -127,6 +128,7 @@ static void hear(world *w, const node *n, const char *cause) {
 void disk_commit(world *w, node *n, const ch_channel *next, const ch_effects *fx) {
   if (fx->durable) keep_copy(w, n);
   for (size_t i = 0; i < fx->n; i++) {
+    if (fx->v[i].kind == CH_FX_PAYMENT && fx->v[i].u.payment.status == CH_PAYMENT_SETTLED) check_paid(w, n, next);
     if (fx->v[i].kind == CH_FX_PAYMENT) write_payment(w, n, &fx->v[i]);
     if (fx->v[i].kind == CH_FX_TX) write_job(w, n, &fx->v[i]);
     if (fx->v[i].kind == CH_FX_HISTORY) hear(w, n, fx->v[i].u.history.cause);

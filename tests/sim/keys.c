@@ -60,6 +60,7 @@ static ch_err k_sign_state(void *ctx, ch_sig *out, const ch_sign_state *req) {
   ch_domain(&domain, &req->chain);
   ch_state_digest(&digest, &domain, &req->state);
   guard(k->w, k->n->side, &req->state, &digest);
+  check_signing(k->w, k->n, req);
   node_channel_key(k->n, &req->key_nonce, &key);
   return ch_sign(out, &digest, &key);
 }

@@ -135,7 +135,7 @@ static int usage(void) {
                   "RULE, which is broken on purpose, so that the run is good if it is noticed:");
   for (int i = 1; i < N_BREAKS; i++)
     fprintf(stderr, " %s", broken_names[i]);
-  fprintf(stderr, "\n");
+  fprintf(stderr, "\n--first: stop at the first seed that fails, as it is\n");
   return 2;
 }
 

@@ -297,6 +297,11 @@ void check_converged(world *w);
  * less than its latest state said, or lost its bond. */
 void check_ending(world *w);
 
+/* rules.c: what must not even be tried */
+void check_signing(world *w, const node *n, const ch_sign_state *what);
+void check_paid(world *w, const node *n, const ch_channel *next); /* it reports a payment settled */
+void check_wish(world *w, const node *n, const ch_tx *tx);
+
 /* life.c: one seed from its opening to its end */
 void heal(world *w, int blocks);
 void live(world *w);
