@@ -202,8 +202,8 @@ def simulate(kind, quick, options=()):
     run = [programs[0], "--jobs", str(CPUS)]
     if options:
         return [Job("sim", [*run, *options], kind.env, tap=False, live=True, timeout=86400)]
-    seeds = int(os.environ.get("SIM_SEEDS", 200 if quick else 4000)) // kind.slower
-    broken = [Job(f"sim notices a broken rule: {rule}", [programs[0], "--break", rule, "--seeds", "4000"], kind.env) for rule in BREAKS]
+    seeds = int(os.environ.get("SIM_SEEDS", 200 if quick else 3000)) // kind.slower
+    broken = [Job(f"sim notices a broken rule: {rule}", [programs[0], "--break", rule, "--first", "--seeds", "4000"], kind.env) for rule in BREAKS]
     return [Job(f"sim {seeds} seeds", [*run, "--seeds", str(seeds)], kind.env, timeout=1200)] + broken
 
 

@@ -136,6 +136,8 @@ void check_ending(world *w) {
   bool whole = !w->lost[0] && !w->lost[1]; /* who has lost its memory may not have defended itself */
   for (int s = 0; s < 2; s++)
     if (is_honest(w, s)) check_books(w, s, e);
+  for (int s = 0; s < 2; s++)
+    if (is_honest(w, s)) disk_check(w, &w->node[s]);
   /* What was executed is exactly what was moved: a payout that is clamped takes from somebody. */
   ch_i128 in_epoch[2] = {b->at_end[0].v - e->net.v, b->at_end[1].v + e->net.v};
   for (int s = 0; s < 2 && whole; s++)

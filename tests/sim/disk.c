@@ -19,7 +19,8 @@ pay_row *disk_row(disk *d, bool in, const ch_op *op) {
   return k < MAX_PAYMENTS ? &(in ? d->in : d->out)[k] : NULL;
 }
 
-size_t disk_pending(const disk *d, ch_op *ops) {
+/* Not settled yet, in the order of their acceptance. */
+static size_t pending(const disk *d, ch_op *ops) {
   size_t n = 0;
   for (size_t i = 0; i < MAX_PAYMENTS; i++)
     if (d->out[i].status == CH_PAYMENT_PENDING) ops[n++] = d->out[i].op;
@@ -105,9 +106,15 @@ static void remember_state(world *w, const ch_channel *c) {
   w->states[w->n_states++] = o;
 }
 
+void disk_free(disk *d) {
+  free(d->record);
+  store_free(d->store);
+}
+
 void disk_copy(disk *to, const disk *from) {
-  free(to->record);
+  disk_free(to);
   *to = *from;
+  to->store = from->store ? store_copy(from->store) : NULL;
   to->record = (uint8_t *)malloc(from->len);
   if (!to->record) abort();
   memcpy(to->record, from->record, from->len);
@@ -125,17 +132,27 @@ static void hear(world *w, const node *n, const char *cause) {
     fail(w, "node %d lost nothing: %s", n->side, cause);
 }
 
-void disk_commit(world *w, node *n, const ch_channel *next, const ch_effects *fx) {
-  if (fx->durable) keep_copy(w, n);
-  for (size_t i = 0; i < fx->n; i++) {
-    if (fx->v[i].kind == CH_FX_PAYMENT && fx->v[i].u.payment.status == CH_PAYMENT_SETTLED) check_paid(w, n, next);
-    if (fx->v[i].kind == CH_FX_PAYMENT) write_payment(w, n, &fx->v[i]);
-    if (fx->v[i].kind == CH_FX_TX) write_job(w, n, &fx->v[i]);
-    if (fx->v[i].kind == CH_FX_HISTORY) hear(w, n, fx->v[i].u.history.cause);
-  }
-  if (!fx->durable) return;
-  free(n->disk.record);
-  if (ch_channel_encode(next, &n->disk.record, &n->disk.len)) return fail(w, "a channel could not be encoded");
+static store_unit unit_of(world *w, const node *n, const ch_channel *next, const ch_effects *fx) {
+  store_unit u = {.channel = next, .fx = fx, .now = w->now};
+  ch_info info;
+  ch_env env;
+  node_env(w, n, &env);
+  ch_channel_info(next, &env, &info);
+  u.phase = (int)info.phase;
+  if (fx->durable && ch_channel_encode(next, &u.record, &u.len)) fail(w, "a channel could not be encoded");
+  return u;
+}
+
+void disk_try(world *w, node *n, const ch_channel *next, const ch_effects *fx) {
+  char why[200];
+  if (!n->disk.store) return;
+  const store_unit u = unit_of(w, n, next, fx);
+  if (!store_commit(n->disk.store, &u, false, why)) fail(w, "the store refused a unit: %s", why);
+  free(u.record);
+}
+
+/* The mirror's own promises. */
+static void advance(world *w, node *n, const ch_channel *next) {
   ch_state st;
   ch_outcome oc;
   ch_sig sig[2];
@@ -146,4 +163,85 @@ void disk_commit(world *w, node *n, const ch_channel *next, const ch_effects *fx
   if (st.version < n->disk.latest) fail(w, "node %d went back in its latest version", n->side);
   n->disk.latest = st.version;
   remember_state(w, next);
+}
+
+void disk_commit(world *w, node *n, const ch_channel *next, const ch_effects *fx) {
+  char why[200];
+  if (fx->durable) keep_copy(w, n);
+  const store_unit u = unit_of(w, n, next, fx);
+  if (n->disk.store && !store_commit(n->disk.store, &u, true, why)) fail(w, "the store refused a unit: %s", why);
+  for (size_t i = 0; i < fx->n; i++) {
+    if (fx->v[i].kind == CH_FX_PAYMENT && fx->v[i].u.payment.status == CH_PAYMENT_SETTLED) check_paid(w, n, next);
+    if (fx->v[i].kind == CH_FX_PAYMENT) write_payment(w, n, &fx->v[i]);
+    if (fx->v[i].kind == CH_FX_TX) write_job(w, n, &fx->v[i]);
+    if (fx->v[i].kind == CH_FX_HISTORY) hear(w, n, fx->v[i].u.history.cause);
+  }
+  if (!fx->durable) return;
+  free(n->disk.record);
+  n->disk.record = u.record;
+  n->disk.len = u.len;
+  advance(w, n, next);
+}
+
+/* --- Reading -------------------------------------------------------------------------------------------------- */
+
+static bool same_ops(const ch_op *a, size_t n, const ch_op *b, size_t m) {
+  for (size_t i = 0; i < n && n == m; i++) {
+    bool same = a[i].kind == b[i].kind && a[i].id_len == b[i].id_len && memcmp(a[i].id, b[i].id, a[i].id_len) == 0;
+    if (!same || a[i].amount.v != b[i].amount.v || a[i].valid_until != b[i].valid_until) return false;
+  }
+  return n == m;
+}
+
+void disk_load(world *w, node *n) {
+  static ch_op ops[MAX_PAYMENTS];
+  const disk *d = &n->disk;
+  size_t k = pending(d, ops), stored, len;
+  uint8_t *record;
+  ch_op *queue;
+  ch_hash id;
+  if (w->broken == BROKEN_OUTBOX) k = 0;
+  if (ch_channel_decode(&n->channel, d->record, d->len, ops, k)) return fail(w, "a record did not decode");
+  if (!d->store) return;
+  id = *ch_channel_id_of(n->channel);
+  ch_channel_free(n->channel);
+  n->channel = NULL;
+  if (!store_load(d->store, &id, &record, &len, &queue, &stored)) return fail(w, "the store lost the channel");
+  bool same = len == d->len && memcmp(record, d->record, len) == 0;
+  if (!same) fail(w, "node %d: the store gives back another record", n->side);
+  if (w->broken == BROKEN_OUTBOX) stored = 0;
+  if (!same_ops(queue, stored, ops, k)) fail(w, "node %d: the store gives back other pending payments", n->side);
+  if (ch_channel_decode(&n->channel, record, len, queue, stored)) fail(w, "a stored record did not decode");
+  free(record);
+  free(queue);
+}
+
+typedef struct compared {
+  world *w;
+  node *n;
+  size_t rows;
+} compared;
+
+static void compare(void *arg, const store_row *row) {
+  compared *c = (compared *)arg;
+  ch_op op = ch_op_pay(row->id, row->amount);
+  const pay_row *mine = disk_row(&c->n->disk, row->incoming, &op);
+  c->rows++;
+  if (!mine || !mine->status) return fail(c->w, "the store lists a payment %s that was not written", row->id);
+  ch_amount shown = mine->status == CH_PAYMENT_SETTLED ? mine->paid : mine->op.amount;
+  if (mine->status != row->status || shown.v != row->amount.v)
+    fail(c->w, "the store says of %s status %d, %llu; it was %d, %llu", row->id, (int)row->status,
+         (unsigned long long)row->amount.v, (int)mine->status, (unsigned long long)shown.v);
+  if (mine->status == CH_PAYMENT_SETTLED && (mine->epoch != row->epoch || mine->version != row->version))
+    fail(c->w, "the store has %s in another version", row->id);
+}
+
+void disk_check(world *w, node *n) {
+  compared c = {w, n, 0};
+  size_t rows = 0;
+  if (!n->disk.store || w->failure) return;
+  if (!store_rows(n->disk.store, compare, &c)) return fail(w, "the store cannot be read");
+  for (size_t i = 0; i < MAX_PAYMENTS; i++)
+    rows += (size_t)(n->disk.out[i].status != 0) + (size_t)(n->disk.in[i].status != 0);
+  if (rows != c.rows) fail(w, "the store lists %zu payments, %zu were written", c.rows, rows);
 }

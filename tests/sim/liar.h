@@ -86,7 +86,6 @@ void liar_shows_papers(world *w);
 
 /* liar_chain.c */
 void liar_on_chain(world *w);
-void liar_falls_silent(world *w);
 void liar_accepts_late(world *w);
 void liar_reveals_late(world *w);
 void liar_settles_behind(world *w);

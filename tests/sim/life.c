@@ -198,6 +198,7 @@ void live(world *w) {
   w->now = 1700000000;
   w->chain.chain_id = 1 + rng_below(&w->rng, 100000);
   memset(w->chain.adjudicator.b, 0xad, 20);
+  w->with_store = rng_chance(&w->rng, 50);
   node_make(w, 0);
   node_make(w, 1);
   chain_genesis(w);

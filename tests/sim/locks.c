@@ -74,6 +74,7 @@ static void claim(world *w, node *n, const ch_lock_info *l, bool late) {
   happened(w, late ? K_FULFIL_LATE : K_FULFIL);
   pay_row *row = disk_row(&n->disk, true, &l->op);
   if (row && in_time && is_wanted(w, n, &l->lock_id)) row->expected = true;
+  if (w->liar && rng_chance(&w->rng, 40)) liar_falls_silent(w);
 }
 
 /* The payee decides: most often to claim, sometimes to give back, sometimes in the last second, or never. Who pays for

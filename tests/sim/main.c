@@ -135,7 +135,7 @@ static int usage(void) {
                   "RULE, which is broken on purpose, so that the run is good if it is noticed:");
   for (int i = 1; i < N_BREAKS; i++)
     fprintf(stderr, " %s", broken_names[i]);
-  fprintf(stderr, "\n--first: stop at the first seed that fails, as it is\n");
+  fprintf(stderr, "\n");
   return 2;
 }
 
@@ -227,6 +227,7 @@ int main(int argc, char **argv) {
     if (!option(&o, argv[i], i + 1 < argc ? argv[i + 1] : NULL, &used)) return usage();
   if (o.jobs < 1 || o.jobs > MAX_JOBS_AT_ONCE || (o.actions && !only(skip, o.actions))) return usage();
   if (sodium_init() < 0) return 2;
+  store_begin();
   struct sigaction stop = {.sa_handler = on_signal};
   sigaction(SIGINT, &stop, NULL);
   sigaction(SIGTERM, &stop, NULL);

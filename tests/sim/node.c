@@ -14,14 +14,15 @@ void node_make(world *w, int side) {
   rng_hash(&w->rng, &h);
   memcpy(n->node_key.b, h.b, 32);
   rng_hash(&w->rng, &n->instance);
+  if (w->with_store) n->disk.store = store_new();
   if (ch_pubkey_of(&n->node_id, &n->node_key) || ch_address_of(&n->address, &n->node_id)) abort();
 }
 
 void node_free(node *n) {
   link_clear(n);
   ch_channel_free(n->channel);
-  free(n->disk.record);
-  free(n->copy.record);
+  disk_free(&n->disk);
+  disk_free(&n->copy);
 }
 
 void node_env(const world *w, const node *n, ch_env *env) {
@@ -73,13 +74,10 @@ static void send_all(world *w, node *n, const ch_effects *fx, size_t limit) {
 
 /* Memory from the disk, as at a start. */
 static void reload(world *w, node *n) {
-  static ch_op ops[MAX_PAYMENTS];
   ch_channel_free(n->channel);
   n->channel = NULL;
   memset(&n->view, 0, sizeof n->view);
-  if (!n->disk.record) return;
-  size_t k = w->broken == BROKEN_OUTBOX ? 0 : disk_pending(&n->disk, ops);
-  if (ch_channel_decode(&n->channel, n->disk.record, n->disk.len, ops, k)) fail(w, "a record did not decode");
+  if (n->disk.record) disk_load(w, n);
 }
 
 /* The disk takes nothing: memory is dropped, as nothing of it has left. */
@@ -105,6 +103,7 @@ static void perform(world *w, node *n, ch_channel *next, const ch_effects *fx, s
   if (t == BEFORE || t == REFUSED) {
     /* Nothing was saved and nothing left: what was signed in this step is as if it had never been. */
     if (w->broken != BROKEN_BARRIER) w->n_signatures = signatures;
+    disk_try(w, n, next, fx);
     ch_channel_free(next);
     if (t == REFUSED) return not_saved(w, n);
     happened(w, K_CRASH_BEFORE);

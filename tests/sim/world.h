@@ -12,6 +12,7 @@
 
 #include "channel/channel.h"
 #include "kinds.h"
+#include "store.h"
 
 #define MAX_BLOCKS 2048
 #define MAX_INFLIGHT 256
@@ -79,6 +80,7 @@ typedef struct pay_row {
 
 /* What is on the node's disk: changed only by a whole transaction. */
 typedef struct disk {
+  store *store; /* the daemon's, in every second world; what follows is then what must be in it */
   uint8_t *record;
   size_t len;
   pay_row out[MAX_PAYMENTS], in[MAX_PAYMENTS];
@@ -183,7 +185,7 @@ typedef struct world {
   size_t n_states;
   revealed reveals[MAX_REVEALS];
   size_t n_reveals;
-  bool with_locks, with_contracts;
+  bool with_store, with_locks, with_contracts;
   bool optimistic; /* FUNDS hints overstate what the peer sees */
   bool faults;     /* crashes, cuts and lost writes may happen */
   bool ending;     /* no new payments */
@@ -218,8 +220,14 @@ void node_channel_key(const node *n, const ch_hash *nonce, ch_secret *out);
 
 /* disk.c: the one transaction of an event */
 void disk_commit(world *w, node *n, const ch_channel *next, const ch_effects *fx);
+/* What a crash in the middle of it leaves: nothing. */
+void disk_try(world *w, node *n, const ch_channel *next, const ch_effects *fx);
 void disk_copy(disk *to, const disk *from);
-size_t disk_pending(const disk *d, ch_op *ops); /* payments not settled yet, in the order of their acceptance */
+void disk_free(disk *d);
+/* The channel and its pending payments, as a start finds them. */
+void disk_load(world *w, node *n);
+/* The daemon's store lists the payments that were written, and nothing else. */
+void disk_check(world *w, node *n);
 /* The row of the payment with this id; NULL: the id is not one of ours. */
 pay_row *disk_row(disk *d, bool in, const ch_op *op);
 ch_op payment_op(world *w, int side, ch_amount amount);
@@ -287,6 +295,7 @@ int liar_side(const world *w);
 void liar_act(world *w);
 void liar_hears(world *w, const uint8_t *bytes, size_t len);
 void liar_at_end(world *w);
+void liar_falls_silent(world *w);
 void liar_connected(world *w);
 void liar_mines(world *w, block *b);
 
