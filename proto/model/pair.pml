@@ -133,6 +133,8 @@ end:
        if
        :: mt == UPDATE ->
          note_signatures(me, m1, m2, m3, m5, m6)
+       :: mt == FULL_STATE -> /* brings the signature of an accept that was lost in a crash before it left */
+         note_signature(me, m1, m2)
        :: else
        fi;
        wire[THEM(me)]!mt, m1, m2, m3, m4, m5, m6, m7;
