@@ -307,7 +307,7 @@ STAGES = {
     "coverage": ("lines and branches of the library that its unit tests and the simulator reach", COV, coverage, True),
     "tsan": ("unit tests with ThreadSanitizer", TSAN, lambda quick: unit(TSAN), True),
     "model": ("the update protocol, proto/model, over all states of bounded runs", None, lambda _quick: model(), True),
-    "model-long": ("the same, larger: up to 6 GiB and hours", None, lambda _quick: model("--long"), False),
+    "model-long": ("the same, larger: up to 6 GiB, a quarter of an hour", None, lambda _quick: model("--long"), False),
     "san-e2e": ("the daemons of e2e with ASan and UBSan", ASAN, lambda quick: end_to_end(ASAN), False),
     "tsan-e2e": ("the daemons of e2e with ThreadSanitizer", TSAN, lambda quick: end_to_end(TSAN), False),
     "crash": ("kill -9 at every crash point, every page of the database damaged", GCC, crash, False),

@@ -185,6 +185,33 @@ class Node:
         return found
 
 
+def pair(world, *flags):
+    """A payer with one worker and a merchant with three, connected, with 1,000,000 each."""
+    a = world.node("payer", "--workers", "1", *flags)
+    b = world.node("merchant", "--workers", "3", "--max-deposit", "1000000", *flags)
+    for node in (a, b):
+        node.fund(1000000)
+    a.connect(b)
+    return a, b
+
+
+def pay(node, channel, payment_id, amount):
+    """Pays, and it settles."""
+    done = node.post("/v1/payments", {"id": payment_id, "channel": channel, "amount": str(amount),
+                                      "wait_ms": WAIT * 1000})
+    assert done["status"] == "settled", done
+    return done
+
+
+def refused(status, code, call):
+    try:
+        call()
+    except Refused as error:
+        assert (error.status, error.code) == (status, code), str(error)
+        return
+    raise AssertionError(f"{status} {code} was expected")
+
+
 def open_channel(a, b, deposit, peer_deposit=0):
     """A channel that both sides can use."""
     opened = a.post("/v1/channels", {"peer": b.id, "deposit": str(deposit), "peer_deposit": str(peer_deposit)})

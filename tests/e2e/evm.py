@@ -2,7 +2,7 @@
 import shutil
 import threading
 
-from daemon import WAIT, World, open_channel, until
+from daemon import WAIT, World, open_channel, pay, until
 from faultproxy import Proxy
 import anvil  # from tests/support, where daemon has led
 
@@ -117,12 +117,6 @@ def pair(world, *flags, urls=()):
 
 def until_connected(node):
     until(f"{node.name} to see its peer", lambda: any(p["connected"] for p in node.get("/v1/peers")["peers"]))
-
-
-def pay(node, channel, payment_id, amount):
-    done = node.post("/v1/payments", {"id": payment_id, "channel": channel, "amount": str(amount),
-                                      "wait_ms": WAIT * 1000})
-    assert done["status"] == "settled", done
 
 
 class Theft:

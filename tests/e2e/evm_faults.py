@@ -6,8 +6,8 @@ Long, so no part of the default run: scripts/test evm-faults.
 """
 import sys
 
-from daemon import WAIT, open_channel, run, until
-from evm import PERIOD, EvmWorld, Theft, pair, pay, quantity, settle_all
+from daemon import WAIT, open_channel, pay, run, until
+from evm import PERIOD, EvmWorld, Theft, pair, quantity, settle_all
 from faultproxy import Proxy
 
 LONG = {"wait_ms": WAIT * 1000}

@@ -3,8 +3,8 @@ import hashlib
 import sys
 import time
 
-from daemon import WAIT, assert_fails, channeld, open_channel, run, until
-from evm import EvmWorld, Theft, pair, pay, settle_all
+from daemon import WAIT, assert_fails, channeld, open_channel, pay, run, until
+from evm import EvmWorld, Theft, pair, settle_all
 from faultproxy import Proxy
 
 LONG = {"wait_ms": WAIT * 1000}

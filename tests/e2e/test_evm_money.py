@@ -6,8 +6,8 @@ import random
 import subprocess
 import sys
 
-from daemon import BUILD, WAIT, Refused, run, until
-from evm import CONFIRMATIONS, EvmWorld, pay, quantity
+from daemon import BUILD, WAIT, Refused, pay, run, until
+from evm import CONFIRMATIONS, EvmWorld, quantity
 import anvil
 
 LONG = {"wait_ms": WAIT * 1000}

@@ -1,40 +1,15 @@
 """The main flow between real daemons: open, pay, close; exactly once; a challenge; a restart in between."""
 import sys
 
-from daemon import Refused, World, open_channel, run, until
+from daemon import Refused, World, open_channel, pair, pay, refused, run, until
 
 PERIOD = 60
-
-
-def pair(world, *flags):
-    """A payer with one worker and a merchant with three, connected, with 1,000,000 each."""
-    a = world.node("payer", "--challenge-period", str(PERIOD), "--workers", "1", *flags)
-    b = world.node("merchant", "--challenge-period", str(PERIOD), "--workers", "3", "--max-deposit", "1000000", *flags)
-    for node in (a, b):
-        node.fund(1000000)
-    a.connect(b)
-    return a, b
-
-
-def refused(status, code, call):
-    try:
-        call()
-    except Refused as error:
-        assert (error.status, error.code) == (status, code), str(error)
-        return
-    raise AssertionError(f"{status} {code} was expected")
-
-
-def pay(node, channel, payment_id, amount):
-    body = {"id": payment_id, "channel": channel, "amount": str(amount), "wait_ms": 60000}
-    done = node.post("/v1/payments", body)
-    assert done["status"] == "settled", done
-    return done
+FLAGS = ("--challenge-period", str(PERIOD))
 
 
 def open_pay_close():
     with World() as world:
-        a, b = pair(world)
+        a, b = pair(world, *FLAGS)
         channel = open_channel(a, b, 300000, 100000)
         assert (a.balance(), b.balance()) == (700000, 900000)
         for i in range(20):
@@ -57,7 +32,7 @@ def open_pay_close():
 
 def each_id_once():
     with World() as world:
-        a, b = pair(world)
+        a, b = pair(world, *FLAGS)
         channel = open_channel(a, b, 1000)
         first = pay(a, channel, "once", 10)
         assert pay(a, channel, "once", 10) == first
@@ -71,7 +46,7 @@ def each_id_once():
 
 def not_enough():
     with World() as world:
-        a, b = pair(world)
+        a, b = pair(world, *FLAGS)
         channel = open_channel(a, b, 1000)
         refused(409, "insufficient_funds", lambda: pay(a, channel, "too-much", 1001))
         body = {"payments": [{"id": f"p-{i}", "channel": channel, "amount": "400"} for i in range(3)], "wait_ms": 60000}
@@ -85,7 +60,7 @@ def not_enough():
 def payer_is_found():
     """Neither channel nor peer named: the only channel that can pay is used."""
     with World() as world:
-        a, b = pair(world)
+        a, b = pair(world, *FLAGS)
         channel = open_channel(a, b, 1000)
         done = a.post("/v1/payments", {"id": "any", "amount": "1", "wait_ms": 60000})
         assert done["channel"] == channel
@@ -98,7 +73,7 @@ def payer_is_found():
 
 def terms_refused():
     with World() as world:
-        a, b = pair(world)
+        a, b = pair(world, *FLAGS)
         body = {"peer": b.id, "deposit": "10", "peer_deposit": "1000001"}
         refused(502, "peer_refused", lambda: a.post("/v1/channels", body))
         refused(409, "insufficient_funds", lambda: a.post("/v1/channels", {"peer": b.id, "deposit": "1000001"}))
@@ -112,7 +87,7 @@ def restart_goes_on():
     """Both stop and start: the same channel, the same balances, and payments go on; those made while the peer is away
     settle when it is back."""
     with World() as world:
-        a, b = pair(world)
+        a, b = pair(world, *FLAGS)
         channel = open_channel(a, b, 1000)
         pay(a, channel, "before", 10)
         for node in (a, b):
@@ -130,7 +105,7 @@ def restart_goes_on():
 def challenge():
     """One side leaves alone: the window passes, the chain pays out."""
     with World() as world:
-        a, b = pair(world, "--bond", "50")
+        a, b = pair(world, *FLAGS, "--bond", "50")
         channel = open_channel(a, b, 1000)
         pay(a, channel, "p", 400)
         b.stop()
@@ -163,7 +138,7 @@ def deposit_waits_for_money():
 
 def wallet():
     with World() as world:
-        a, b = pair(world)
+        a, b = pair(world, *FLAGS)
         to = b.get("/v1/wallet/address")["address"]
         a.post("/v1/wallet/send", {"to": to, "amount": "123"})
         until("the transfer", lambda: b.balance() == 1000123)

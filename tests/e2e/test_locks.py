@@ -2,19 +2,15 @@
 import hashlib
 import sys
 
-from daemon import Refused, World, open_channel, run, until
+from daemon import World, open_channel, pair, refused, run, until
 
 PERIOD = 60
 SAYS = "0x1e9bcb8c6e51608e9dc01b4e1821f389463af3a5"  # cd_dev_condition: what is owed is the payload
 FLAGS = ("--challenge-period", str(PERIOD), "--lock-margin", "60")
 
 
-def pair(world):
-    a = world.node("payer", *FLAGS, "--workers", "1")
-    b = world.node("merchant", *FLAGS, "--workers", "3", "--max-deposit", "1000000")
-    for node in (a, b):
-        node.fund(1000000)
-    a.connect(b)
+def opened(world):
+    a, b = pair(world, *FLAGS)
     return a, b, open_channel(a, b, 300000, 100000)
 
 
@@ -45,28 +41,19 @@ def money(node, channel):
     return int(balance["mine"]), int(balance["spendable"]), int(balance["locked"]["mine"])
 
 
-def refused(code, call):
-    try:
-        call()
-    except Refused as error:
-        assert error.code == code, str(error)
-        return
-    raise AssertionError(f"{code} was expected")
-
-
 def accepted_and_given_back():
     with World() as world:
-        a, b, channel = pair(world)
+        a, b, channel = opened(world)
         lock(a, channel, "order-1", 5000, 1)
         lock(a, channel, "order-2", 7000, 2)
         assert money(a, channel) == (300000, 288000, 12000), money(a, channel)
         both(a, b, "order-1", ("locked", None))
         assert lock(a, channel, "order-1", 5000, 1)["seq"] == lock(a, channel, "order-1", 5000, 1, 7200)["seq"]
-        refused("payment_id_used", lambda: lock(a, channel, "order-1", 5000, 2))  # another condition
-        refused("payment_id_used", lambda: a.post("/v1/payments", {"id": "order-1", "amount": "5000"}))
-        refused("hash_used", lambda: lock(a, channel, "order-3", 5000, 1))
-        refused("unknown_lock", lambda: b.post("/v1/locks/fulfil", {"preimage": secret(9)[0]}))
-        refused("unknown_lock", lambda: a.post("/v1/locks/cancel", {"hash": secret(1)[1]}))  # not the payer's to give
+        refused(409, "payment_id_used", lambda: lock(a, channel, "order-1", 5000, 2))  # another condition
+        refused(409, "payment_id_used", lambda: a.post("/v1/payments", {"id": "order-1", "amount": "5000"}))
+        refused(409, "hash_used", lambda: lock(a, channel, "order-3", 5000, 1))
+        refused(404, "unknown_lock", lambda: b.post("/v1/locks/fulfil", {"preimage": secret(9)[0]}))
+        refused(404, "unknown_lock", lambda: a.post("/v1/locks/cancel", {"hash": secret(1)[1]}))  # not the payer's to give
         waiting = until("the merchant's list", lambda: b.get("/v1/locks")["locks"])
         assert [w["id"] for w in waiting] == ["order-1", "order-2"] and waiting[0]["lock"]["hash"] == secret(1)[1]
         shown = b.show(channel)["locks"]
@@ -88,7 +75,7 @@ def accepted_and_given_back():
 
 def expired():
     with World() as world:
-        a, b, channel = pair(world)
+        a, b, channel = opened(world)
         lock(a, channel, "order-1", 5000, 1, 600)
         both(a, b, "order-1", ("locked", None))
         a.post("/v1/dev/warp", {"seconds": 601})
@@ -101,7 +88,7 @@ def expired():
 
 def revealed_while_the_payer_is_away():
     with World() as world:
-        a, b, channel = pair(world)
+        a, b, channel = opened(world)
         lock(a, channel, "order-1", 5000, 1, 600)
         both(a, b, "order-1", ("locked", None))
         a.kill()
@@ -120,7 +107,7 @@ def revealed_while_the_payer_is_away():
 def decided_by_a_contract():
     """The payer is gone; a contract says that a part is owed."""
     with World() as world:
-        a, b, channel = pair(world)
+        a, b, channel = opened(world)
         terms = {"id": "share", "channel": channel, "amount": "5000", "expires_in": 600, "condition": SAYS, "gas": 1000}
         word = f"0x{3000:064x}"
         for code, body in (("bad_argument", {"payload": "0x123"}), ("bad_argument", {"payload": "0x" + "00" * 65}),
@@ -129,14 +116,14 @@ def decided_by_a_contract():
                            ("bad_argument", {"payload": word, "gas": 0}),
                            ("bad_argument", {"payload": word, "condition": "0x" + "00" * 20}),
                            ("lock_limit", {"payload": word, "gas": 1000001})):
-            refused(code, lambda: a.post("/v1/locks", {**terms, **body}))
+            refused(409 if code == "lock_limit" else 400, code, lambda: a.post("/v1/locks", {**terms, **body}))
         assert a.payments() == []
         done = a.post("/v1/locks", {**terms, "payload": word, "wait_ms": 60000})
         assert done["status"] == "locked" and done["lock"]["condition"] == SAYS, done
         both(a, b, "share", ("locked", None))
-        refused("unknown_lock", lambda: b.post("/v1/locks/fulfil", {"payment": "share"}))  # not the payee's to take
+        refused(404, "unknown_lock", lambda: b.post("/v1/locks/fulfil", {"payment": "share"}))  # not the payee's to take
         lock(a, channel, "order-1", 7000, 1, 600)
-        refused("unknown_lock", lambda: a.post("/v1/locks/fulfil", {"payment": "order-1"}))  # only its preimage can
+        refused(404, "unknown_lock", lambda: a.post("/v1/locks/fulfil", {"payment": "order-1"}))  # only its preimage can
         a.kill()
         b.post(f"/v1/channels/{channel}/challenge", {})
         until("the challenge", lambda: b.show(channel)["waits_for"]["code"] == "window")
@@ -159,7 +146,7 @@ def decided_by_a_contract():
 def the_same_lock_in_two_channels():
     """A payee who gives it back says in which; a payer names its payment."""
     with World() as world:
-        a, b, one = pair(world)
+        a, b, one = opened(world)
         other = open_channel(a, b, 300000)
         for n in range(20):  # until both are made in one second
             ids = [f"{n}-{channel}"[:20] for channel in (one, other)]
@@ -171,7 +158,7 @@ def the_same_lock_in_two_channels():
         assert made[0] == made[1], made
         for i in ids:
             both(a, b, i, ("locked", None))
-        refused("bad_argument", lambda: b.post("/v1/locks/cancel", {"hash": made[0]}))
+        refused(400, "bad_argument", lambda: b.post("/v1/locks/cancel", {"hash": made[0]}))
         b.post("/v1/locks/cancel", {"hash": made[0], "channel": other, "wait_ms": 60000})
         both(a, b, ids[1], ("failed", "cancelled"))
         a.post("/v1/locks/fulfil", {"payment": ids[0], "wait_ms": 60000})
@@ -183,7 +170,7 @@ def the_same_lock_in_two_channels():
 def settled_on_chain():
     """The payer is gone for good. One payment's preimage is known, the other's is not."""
     with World() as world:
-        a, b, channel = pair(world)
+        a, b, channel = opened(world)
         lock(a, channel, "order-1", 5000, 1, 600)
         lock(a, channel, "order-2", 7000, 2, 600)
         lock(b, channel, "refund", 1000, 3, 600)

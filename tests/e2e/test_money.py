@@ -6,34 +6,11 @@ import sqlite3
 import sys
 import threading
 
-from daemon import WAIT, Refused, World, assert_fails, open_channel, run, until
+from daemon import WAIT, Refused, World, assert_fails, open_channel, pair, pay, refused, run, until
 
 PERIOD = 3600
+FLAGS = ("--challenge-period", str(PERIOD))
 LONG = {"wait_ms": WAIT * 1000}
-
-
-def pair(world, *flags):
-    """A payer and a merchant, connected, with 1,000,000 each."""
-    a = world.node("payer", "--challenge-period", str(PERIOD), "--workers", "1", *flags)
-    b = world.node("merchant", "--challenge-period", str(PERIOD), "--workers", "3", "--max-deposit", "1000000", *flags)
-    for node in (a, b):
-        node.fund(1000000)
-    a.connect(b)
-    return a, b
-
-
-def refused(status, code, call):
-    try:
-        call()
-    except Refused as error:
-        assert (error.status, error.code) == (status, code), str(error)
-        return
-    raise AssertionError(f"{status} {code} was expected")
-
-
-def pay(node, channel, payment_id, amount):
-    done = node.post("/v1/payments", {"id": payment_id, "channel": channel, "amount": str(amount), **LONG})
-    assert done["status"] == "settled", done
 
 
 def deposit(node, channel, amount, **more):
@@ -85,7 +62,7 @@ class Paying:
 def top_up_by_either_side():
     """While payments run both ways; the new money can be spent."""
     with World() as world:
-        a, b = pair(world)
+        a, b = pair(world, *FLAGS)
         channel = open_channel(a, b, 1000, 1000)
         with Paying(a, channel, "a") as there, Paying(b, channel, "b") as back:
             assert deposit(a, channel, 500)["contributions"]["mine"] == "1500"
@@ -102,7 +79,7 @@ def top_up_by_either_side():
 def deposit_once():
     """The same id deposits once, also after the channel was closed and opened again; another amount is refused."""
     with World() as world:
-        a, b = pair(world)
+        a, b = pair(world, *FLAGS)
         channel = open_channel(a, b, 1000)
         for _ in range(2):
             assert deposit(a, channel, 500, deposit_id="top-up")["contributions"]["mine"] == "1500"
@@ -123,7 +100,7 @@ def deposit_once():
 
 def withdraw_while_paying():
     with World() as world:
-        a, b = pair(world)
+        a, b = pair(world, *FLAGS)
         channel = open_channel(a, b, 100000, 5000)
         with Paying(a, channel, "a") as there:
             shown = withdraw(b, channel, 3000)
@@ -140,7 +117,7 @@ def withdraw_while_paying():
 def withdraw_what_was_received():
     """More than was ever put in: what the peer has paid is mine."""
     with World() as world:
-        a, b = pair(world)
+        a, b = pair(world, *FLAGS)
         channel = open_channel(a, b, 1000)
         pay(a, channel, "p", 600)
         withdraw(b, channel, 600)
@@ -153,7 +130,7 @@ def withdraw_what_was_received():
 
 def withdraw_too_much():
     with World() as world:
-        a, b = pair(world)
+        a, b = pair(world, *FLAGS)
         channel = open_channel(a, b, 1000)
         refused(409, "insufficient_funds", lambda: withdraw(a, channel, 1001))
         refused(409, "insufficient_funds", lambda: withdraw(b, channel, 1))
@@ -166,7 +143,7 @@ def withdraw_too_much():
 def withdraw_while_peer_is_away():
     """It waits for the peer, with the money set aside, over a restart, too; and is done when the peer is back."""
     with World() as world:
-        a, b = pair(world)
+        a, b = pair(world, *FLAGS)
         channel = open_channel(a, b, 1000)
         b.stop()
         until("the merchant to be gone", lambda: not a.show(channel)["connected"])
@@ -280,7 +257,7 @@ def fund_both():
 def open_again_after_a_restart():
     """Whoever starts with a closed channel sees that it is opened again, by the peer or by a deposit of his own."""
     with World() as world:
-        a, b = pair(world)
+        a, b = pair(world, *FLAGS)
         channel = open_channel(a, b, 1000)
         close(a, b, channel)
         b.stop()
@@ -301,7 +278,7 @@ def open_again_after_a_restart():
 def open_again():
     """After a cooperative close, by either side's deposit: the same id, the next epoch, nothing of the old one."""
     with World() as world:
-        a, b = pair(world)
+        a, b = pair(world, *FLAGS)
         channel = open_channel(a, b, 1000)
         pay(a, channel, "first", 400)
         close(a, b, channel)
@@ -324,7 +301,7 @@ def open_again():
 
 def not_after_a_challenge():
     with World() as world:
-        a, b = pair(world)
+        a, b = pair(world, *FLAGS)
         channel = open_channel(a, b, 1000)
         b.stop()
         a.post(f"/v1/channels/{channel}/challenge")
@@ -350,7 +327,7 @@ def closings(world):
 def close_all():
     """One transaction closes what is ready together, whoever the peers are."""
     with World() as world:
-        a, b = pair(world)
+        a, b = pair(world, *FLAGS)
         c = world.node("third")
         a.connect(c)
         channels = [open_channel(a, b, 1000), open_channel(a, b, 500, 200), open_channel(a, c, 300)]
@@ -372,7 +349,7 @@ def close_all():
 def many_at_once():
     """Two deposits and a withdrawal under way together: each wait ends with its own."""
     with World() as world:
-        a, b = pair(world)
+        a, b = pair(world, *FLAGS)
         channel = open_channel(a, b, 10000, 10000)
         jobs = [lambda: deposit(a, channel, 100), lambda: deposit(a, channel, 100), lambda: withdraw(a, channel, 50),
                 lambda: deposit(b, channel, 7)]
@@ -390,7 +367,7 @@ def many_at_once():
 def move_between_channels():
     """A hub that has earned in one channel moves it into another one, where it is needed, and pays on with it."""
     with World() as world:
-        a, hub = pair(world)
+        a, hub = pair(world, *FLAGS)
         c = world.node("c", "--challenge-period", str(PERIOD), "--max-deposit", "1000000")
         hub.connect(c)
         source, target = open_channel(a, hub, 100000), open_channel(hub, c, 1000)
