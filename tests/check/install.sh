@@ -2,29 +2,8 @@
 # install.sh BUILD_DIR: an installed libchannel serves a program that knows only `pkg-config libchannel`.
 set -euo pipefail
 build=$1
-prefix=$(mktemp -d)
-trap 'rm -rf "$prefix"' EXIT
-
-result() { # NAME COMMAND...: runs the command, prints a line of TAP
-  local name=$1 output
-  shift
-  if output=$("$@" 2>&1); then
-    echo "ok $name"
-  else
-    echo "not ok $name"
-    while read -r line; do echo "# $line"; done <<<"$output"
-  fi
-}
-
-meson install -C "$build" --no-rebuild --quiet --destdir "$prefix"
-config=$(find "$prefix" -name libchannel.pc)
-libraries=$(dirname "$(dirname "$config")")
-PKG_CONFIG_PATH=$(dirname "$config")
-export PKG_CONFIG_PATH
-
-flags() { # the tree lies in a folder that is not its prefix
-  pkg-config --define-variable=prefix="$prefix$(pkg-config --variable=prefix libchannel)" "$@" libchannel
-}
+# shellcheck source=tests/support/installed.sh
+. "$(dirname "$0")/../support/installed.sh"
 
 {
   for header in "$(flags --variable=includedir)"/channel/*.h; do echo "#include <channel/$(basename "$header")>"; done

@@ -14,6 +14,8 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
+#include "throughvfs.h"
+
 #define FILES 8 /* two databases, their logs and journals */
 
 /* SYNC_DIR: the folder was flushed, so that what was deleted stays deleted. */
@@ -29,6 +31,7 @@ typedef struct change {
 
 static struct {
   sqlite3_vfs vfs, *real;
+  sqlite3_io_methods methods;
   pthread_mutex_t lock;
   char names[FILES][64]; /* without folders */
   change *v;
@@ -39,15 +42,10 @@ static struct {
 } cut = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 typedef struct cut_file {
-  sqlite3_file base;
+  through_file through; /* to the bytes behind this struct */
   unsigned number;
   bool is_new; /* its name is flushed together with its bytes, as SQLite's own layer does for logs and journals */
-  sqlite3_file *real; /* in the bytes behind this struct */
 } cut_file;
-
-static sqlite3_file *real_of(sqlite3_file *file) {
-  return ((cut_file *)file)->real;
-}
 
 /* --- Remembering -------------------------------------------------------------------------------- */
 
@@ -79,19 +77,13 @@ static void remember(change_kind kind, unsigned file, const void *bytes, size_t 
   pthread_mutex_unlock(&cut.lock);
 }
 
-static int f_close(sqlite3_file *f) {
-  return real_of(f)->pMethods ? real_of(f)->pMethods->xClose(real_of(f)) : SQLITE_OK;
-}
-static int f_read(sqlite3_file *f, void *buf, int n, sqlite3_int64 at) {
-  return real_of(f)->pMethods->xRead(real_of(f), buf, n, at);
-}
 static int f_write(sqlite3_file *f, const void *buf, int n, sqlite3_int64 at) {
   remember(WRITE, ((cut_file *)f)->number, buf, (size_t)n, (size_t)at);
-  return real_of(f)->pMethods->xWrite(real_of(f), buf, n, at);
+  return throughvfs_methods.xWrite(f, buf, n, at);
 }
 static int f_truncate(sqlite3_file *f, sqlite3_int64 size) {
   remember(TRUNCATE, ((cut_file *)f)->number, NULL, 0, (size_t)size);
-  return real_of(f)->pMethods->xTruncate(real_of(f), size);
+  return throughvfs_methods.xTruncate(f, size);
 }
 /* The real disk need not be troubled. */
 static int f_sync(sqlite3_file *f, int flags) {
@@ -102,72 +94,22 @@ static int f_sync(sqlite3_file *f, int flags) {
   file->is_new = false;
   return SQLITE_OK;
 }
-static int f_size(sqlite3_file *f, sqlite3_int64 *size) {
-  return real_of(f)->pMethods->xFileSize(real_of(f), size);
-}
-static int f_lock(sqlite3_file *f, int level) {
-  return real_of(f)->pMethods->xLock(real_of(f), level);
-}
-static int f_unlock(sqlite3_file *f, int level) {
-  return real_of(f)->pMethods->xUnlock(real_of(f), level);
-}
-static int f_reserved(sqlite3_file *f, int *out) {
-  return real_of(f)->pMethods->xCheckReservedLock(real_of(f), out);
-}
 /* A chunk size or a size hint would change the file behind our back; SQLite does without. */
 static int f_control(sqlite3_file *f, int op, void *arg) {
   if (op == SQLITE_FCNTL_SIZE_HINT || op == SQLITE_FCNTL_CHUNK_SIZE) return SQLITE_NOTFOUND;
-  return real_of(f)->pMethods->xFileControl(real_of(f), op, arg);
+  return throughvfs_methods.xFileControl(f, op, arg);
 }
-static int f_sector(sqlite3_file *f) {
-  return real_of(f)->pMethods->xSectorSize(real_of(f));
-}
-static int f_device(sqlite3_file *f) {
-  return real_of(f)->pMethods->xDeviceCharacteristics(real_of(f));
-}
-static int f_shm_map(sqlite3_file *f, int page, int size, int extend, void volatile **out) {
-  return real_of(f)->pMethods->xShmMap(real_of(f), page, size, extend, out);
-}
-static int f_shm_lock(sqlite3_file *f, int at, int n, int flags) {
-  return real_of(f)->pMethods->xShmLock(real_of(f), at, n, flags);
-}
-static void f_shm_barrier(sqlite3_file *f) {
-  real_of(f)->pMethods->xShmBarrier(real_of(f));
-}
-static int f_shm_unmap(sqlite3_file *f, int delete_flag) {
-  return real_of(f)->pMethods->xShmUnmap(real_of(f), delete_flag);
-}
-
-static const sqlite3_io_methods METHODS = {
-    .iVersion = 2,
-    .xClose = f_close,
-    .xRead = f_read,
-    .xWrite = f_write,
-    .xTruncate = f_truncate,
-    .xSync = f_sync,
-    .xFileSize = f_size,
-    .xLock = f_lock,
-    .xUnlock = f_unlock,
-    .xCheckReservedLock = f_reserved,
-    .xFileControl = f_control,
-    .xSectorSize = f_sector,
-    .xDeviceCharacteristics = f_device,
-    .xShmMap = f_shm_map,
-    .xShmLock = f_shm_lock,
-    .xShmBarrier = f_shm_barrier,
-    .xShmUnmap = f_shm_unmap,
-};
 
 static int v_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *out_flags) {
   (void)vfs;
   if (!name) return cut.real->xOpen(cut.real, name, file, flags, out_flags); /* temporary */
   cut_file *f = (cut_file *)file;
-  f->base.pMethods = &METHODS;
+  f->through.base.pMethods = &cut.methods;
   f->number = number_of(name);
   f->is_new = access(name, F_OK) != 0 && (flags & (SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_JOURNAL)) != 0;
-  f->real = (sqlite3_file *)(void *)(f + 1);
-  memset(f->real, 0, (size_t)cut.real->szOsFile);
-  return cut.real->xOpen(cut.real, name, f->real, flags, out_flags);
+  f->through.real = (sqlite3_file *)(void *)(f + 1);
+  memset(f->through.real, 0, (size_t)cut.real->szOsFile);
+  return cut.real->xOpen(cut.real, name, f->through.real, flags, out_flags);
 }
 
 static int v_delete(sqlite3_vfs *vfs, const char *name, int sync_dir) {
@@ -181,6 +123,11 @@ static int v_delete(sqlite3_vfs *vfs, const char *name, int sync_dir) {
 void powercut_register(void) {
   cut.real = sqlite3_vfs_find(NULL);
   cut.vfs = *cut.real;
+  cut.methods = throughvfs_methods;
+  cut.methods.xWrite = f_write;
+  cut.methods.xTruncate = f_truncate;
+  cut.methods.xSync = f_sync;
+  cut.methods.xFileControl = f_control;
   cut.vfs.szOsFile = (int)sizeof(cut_file) + cut.real->szOsFile;
   cut.vfs.pNext = NULL;
   cut.vfs.zName = "powercut";
