@@ -1,5 +1,6 @@
 /* write.c - writes proto/vectors/, from inputs that are fixed: `scripts/vectors`. tests/vectors/verify.js computes all
- * of it again with other people's code. Here: values of formulas; dialogues.c and refusals.c write who says what. */
+ * of that again with other people's code, and tests/vectors/reader plays the dialogues again. Here: values of formulas;
+ * dialogues.c and refusals.c write who says what. */
 #include "vectors.h"
 
 #include <sodium.h>
