@@ -77,6 +77,7 @@ bool content_known(const ch_channel *c, uint64_t version, content *what) {
 uint8_t content_locks(const ch_channel *c, uint64_t version) {
   if (version == CH_VERSION_NONE) return 0;
   if (version == c->latest.version) return IN_LATEST;
+  if (c->resume.version && version == c->resume.version) return IN_LATEST; /* it repeats L */
   if (c->out.kind != OUT_NONE && version == c->out.version) return IN_OUT;
   return version == c->old.version ? IN_OLD : 0;
 }

@@ -142,6 +142,7 @@ static ch_err account_ending(step *s) {
   ch_err err = account_locks(s, executed);
   if (err) return err;
   c->n_out = c->n_queue = 0;
+  c->seal = false; /* a restart would queue it again */
   c->reserved.active = false;
   c->withdraw_wanted = ch_amount_of(0);
   memset(&c->out, 0, sizeof c->out);

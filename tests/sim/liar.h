@@ -49,6 +49,7 @@ typedef struct liar {
   said said[MAX_SAID];
   size_t n_said;
   uint64_t unanswered; /* version of the honest side's last proposal; 0: none */
+  ch_op reserve;       /* its last one */
   bool greeted, hears_refusal;
   unsigned silent; /* actions in which it does nothing */
   unsigned lies;   /* percent of what it says */

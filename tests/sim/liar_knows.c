@@ -193,6 +193,7 @@ void liar_learns(world *w, const ch_msg *m) {
     const content *base = liar_of_version(l, m->epoch, m->u.resume.base);
     if (base && liar_content(w, m->u.resume.version, base))
       learn_sig(l, m->epoch, m->u.resume.version, &m->u.resume.sig);
+    l->unanswered = m->u.resume.version;
     return;
   }
   case CH_MSG_CLOSE:

@@ -172,6 +172,9 @@ static ch_op some_op(world *w, bool lie) {
     op.amount = ch_amount_of(1 + rng_below(&w->rng, lie ? 5000 : 200));
     op.seq = (uint16_t)(chain_head(w)->state.slots.withdraw_seq + (lie && rng_chance(&w->rng, 30)));
     op.valid_until = w->now + 3600 + (lie ? rng_below(&w->rng, 100000) : 0);
+    if (rng_chance(&w->rng, 30))
+      op.u.to = (ch_target){.set = true, .params_hash = {{0x77}}, .side = (uint8_t)w->liar->side};
+    w->liar->reserve = op;
     return op;
   }
   if (w->with_locks && what < 25) return some_lock_add(w, lie);
@@ -296,6 +299,12 @@ static void say_close(world *w, const content *latest, bool lie) {
   say(w, &m);
 }
 
+static const ch_withdraw *last_withdraw(const liar *l) {
+  for (size_t i = l->n_papers; i > 0; i--)
+    if (l->papers[i - 1].kind == CH_TX_WITHDRAW) return &l->papers[i - 1].u.withdraw;
+  return NULL;
+}
+
 static void say_withdraw(world *w, const content *latest, bool lie) {
   const liar *l = w->liar;
   ch_withdraw c = {l->id,
@@ -304,8 +313,14 @@ static void say_withdraw(world *w, const content *latest, bool lie) {
                    (uint8_t)(rng_chance(&w->rng, 80) ? l->side : 1 - l->side),
                    ch_amount_of(1 + rng_below(&w->rng, 300)),
                    w->now + 3600};
-  for (size_t i = l->n_papers; i > 0 && !lie; i--) /* the answer to the honest side's own */
-    if (l->papers[i - 1].kind == CH_TX_WITHDRAW) c = l->papers[i - 1].u.withdraw;
+  if (!lie && rng_chance(&w->rng, 50)) {
+    c.side = (uint8_t)l->side;
+    c.seq = l->reserve.seq;
+    c.amount = l->reserve.amount;
+    c.valid_until = l->reserve.valid_until;
+  } else if (!lie && last_withdraw(l)) {
+    c = *last_withdraw(l); /* the answer to the honest side's own */
+  }
   ch_hash digest;
   ch_withdraw_digest(&digest, &l->domain, &c);
   ch_msg m = {.type = CH_MSG_WITHDRAW, .epoch = c.epoch};

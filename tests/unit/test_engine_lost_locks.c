@@ -150,6 +150,35 @@ static void test_locks_that_cannot_be_read(void **state) {
   row_is(1, "lock", CH_PAYMENT_FAILED, CH_ERR_EXPIRED);
 }
 
+/* The peer signs the resume and keeps that back, then goes to the chain with it: the locks are in it as they are in L,
+ * and the side that is still frozen can settle it alone. (The simulator's lying side found this.) */
+static void test_a_resume_on_chain(void **state) {
+  (void)state;
+  assert_int_equal(duo_command(&d, 0, CH_EV_FREEZE), CH_OK);
+  reconnect();
+  assert_int_equal(duo_command(&d, 0, CH_EV_RESUME), CH_OK);
+  duo_pass(&d, FREEZE + 1);
+  duo_see(&d, 1);
+  duo_see(&d, 0);
+  const uint64_t before = duo_info(&d, 0).version;
+  while (d.side[0].n_out)
+    assert_int_equal(duo_deliver(&d, 0), CH_OK);
+  assert_true(duo_info(&d, 1).version > before);
+  duo_cut(&d);
+  assert_int_equal(duo_command(&d, 1, CH_EV_CHALLENGE), CH_OK);
+  duo_mine(&d, 1);
+  duo_see(&d, 0);
+  duo_frozen(&d, 0);
+  duo_pass(&d, DUO_PERIOD + DUO_LONGEST + 1);
+  duo_see(&d, 0);
+  assert_non_null(duo_wish(&d, 0, CH_TX_SETTLE));
+  duo_mine(&d, 0);
+  duo_finalise(&d);
+  assert_int_equal(duo_info(&d, 0).phase, CH_PHASE_CLOSED);
+  assert_true(duo_info(&d, 0).paid[0].v == 1000);
+  row_is(0, "lock", CH_PAYMENT_FAILED, CH_ERR_EXPIRED);
+}
+
 /* --- What the chain executes ----------------------------------------------------------------------------------- */
 
 static void challenge_with(ch_tx tx) {
@@ -266,6 +295,7 @@ int main(void) {
       T(test_payer_forgets_that_it_was_given_back),
       T(test_the_same_locks),
       T(test_locks_that_cannot_be_read),
+      T(test_a_resume_on_chain),
       T(test_executed_from_before_the_lock),
       T(test_executed_with_the_lock_expired),
       T(test_executed_with_the_lock_revealed),
