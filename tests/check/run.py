@@ -272,6 +272,10 @@ def coverage(_quick):
     return [Job("coverage", [sys.executable, f"{CHECK}/coverage.py", COV.dir], tap=False, live=True, timeout=1200)]
 
 
+def mutants(_quick):
+    return [Job("mutants", [sys.executable, f"{ROOT}/tests/mutants/run.py"], tap=False, live=True, timeout=3600)]
+
+
 def tidy(_quick):
     with open(os.path.join(CLANG.dir, "compile_commands.json")) as file:
         entries = json.load(file)
@@ -293,6 +297,7 @@ STAGES = {
            lambda quick: constant_time(GCC), True),
     "agree": ("a short run of `differential`; the published vectors", GCC, lambda quick: differential("--each 8 --ops 300"),
               True),
+    "mutants": ("each rule of the engine broken on purpose: simulator or unit tests must notice", None, mutants, True),
     "differential": ("the C model against the contract on anvil, each function 100 times", GCC,
                      lambda quick: differential(""), False),
     "e2e": ("real daemons, tests/e2e/test_*", GCC, lambda quick: end_to_end(GCC), True),

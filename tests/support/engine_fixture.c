@@ -90,7 +90,7 @@ ch_signer duo_signer(duo *d, int s) {
 
 ch_env duo_env(const duo *d, int s) {
   return (ch_env){.now = d->now,
-                  .head_number = 100,
+                  .head_number = d->head_time, /* a block in each second */
                   .head_time = d->head_time,
                   .final_number = 98,
                   .final_time = d->final_time,

@@ -182,6 +182,12 @@ static void test_locks_clamp_once(void **unused) {
   tx = settlement(&w, 0, &m);
   assert_settled(&w, &tx, 0, 3000);
   assert_true(w.result.event.net.v == 5000);
+  w = disputed_world();
+  locks n = {.len = 0};
+  add_hash_lock(&n, 1, 4900, EXPIRY); /* the net alone is more than there is, but for this one */
+  w.revealed = START;
+  tx = settlement(&w, 5000, &n);
+  assert_settled(&w, &tx, 900, 2100);
 }
 
 static void test_other_locks_are_another_outcome(void **unused) {

@@ -308,6 +308,24 @@ static void test_reservations_that_are_refused(void **state) {
   assert_true(refused); /* a second one at a time */
 }
 
+/* While head and final depth do not show the same number, no number is right. */
+static void test_no_reservation_between_two_views(void **state) {
+  duo *d = *state;
+  for (int final = 0; final < 2; final++) {
+    d->head.slots.withdraw_seq = (uint16_t)(1 - final);
+    d->final.slots.withdraw_seq = (uint16_t) final;
+    duo_see(d, 1);
+    for (uint16_t seq = 0; seq < 2; seq++) {
+      bool refused;
+      assert_int_equal(propose_reserve(d, 10, seq, d->now + 60, &refused), CH_OK);
+      assert_true(refused);
+      ch_msg m = duo_accept(d, 0, duo_said(d, 1, CH_MSG_UPDATE)->u.update.version, 0);
+      assert_int_equal(duo_give(d, 1, &m), CH_OK);
+      duo_drop(d, 1);
+    }
+  }
+}
+
 static void test_a_refused_withdrawal_is_over(void **state) {
   duo *d = *state;
   assert_int_equal(withdraw(d, 1, 10), CH_OK);
@@ -481,6 +499,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_expiry, setup, teardown),
       cmocka_unit_test_setup_teardown(test_no_signature_in_a_dispute, setup, teardown),
       cmocka_unit_test_setup_teardown(test_reservations_that_are_refused, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_no_reservation_between_two_views, setup, teardown),
       cmocka_unit_test_setup_teardown(test_a_refused_withdrawal_is_over, setup, teardown),
       cmocka_unit_test_setup_teardown(test_withdraw_and_close, setup, teardown),
       cmocka_unit_test_setup_teardown(test_top_up, setup, teardown),

@@ -202,6 +202,42 @@ static void test_reveal_a_second_too_late(void **state) {
   assert_true(taken_back());
 }
 
+/* --- Resolving -------------------------------------------------------------------------------------------- */
+
+/* One proposal cannot have it twice. */
+static void test_resolved_once(void **state) {
+  (void)state;
+  ch_lock_info lock;
+  ch_op ops[2] = {duo_op(CH_OP_FULFIL), duo_op(CH_OP_FULFIL)};
+  assert_true(duo_find_lock(&d, 0, "a", &lock));
+  for (int i = 0; i < 2; i++) {
+    ops[i].u.resolve.lock = lock.lock_id;
+    ops[i].u.resolve.has_preimage = true;
+    ops[i].u.resolve.preimage = duo_preimage(1);
+  }
+  uint64_t v = duo_info(&d, 0).version;
+  ch_msg m = duo_lock_proposal(&d, 1, 0, v, ch_next_version(1, v), 200, ops, 2);
+  duo_refused(&d, 0, &m, CH_ERR_VIOLATION);
+}
+
+/* The payee sees an older block, and refuses; with the next one it agrees. */
+static void test_refused_expire_is_proposed_again(void **state) {
+  (void)state;
+  duo_pass(&d, DAY + 1);
+  assert_int_equal(duo_command(&d, 0, CH_EV_TICK), CH_OK);
+  d.final_time = expiry;
+  duo_pump(&d);
+  assert_false(taken_back());
+  d.final_time = d.head_time;
+  assert_int_equal(duo_command(&d, 0, CH_EV_TICK), CH_OK); /* not at this head again */
+  duo_pump(&d);
+  assert_false(taken_back());
+  duo_pass(&d, 1);
+  assert_int_equal(duo_command(&d, 0, CH_EV_TICK), CH_OK);
+  duo_pump(&d);
+  assert_true(taken_back());
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, opened, done)
 #define T_LOCKED(name) cmocka_unit_test_setup_teardown(name, locked, done)
 
@@ -220,6 +256,8 @@ int main(void) {
       T_LOCKED(test_late_fulfil_of_a_reveal_at_the_last_second),
       T_LOCKED(test_reveal_at_the_last_second),
       T_LOCKED(test_reveal_a_second_too_late),
+      T_LOCKED(test_resolved_once),
+      T_LOCKED(test_refused_expire_is_proposed_again),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -219,6 +219,25 @@ static void test_revealed(void **state) {
   free(d);
 }
 
+/* Whoever has seen it at any head has it: a reorganisation changes nothing. */
+static void test_stays_revealed(void **state) {
+  (void)state;
+  duo *d = calloc(1, sizeof *d);
+  assert_non_null(d);
+  duo_open(d, 1000, 500);
+  assert_int_equal(duo_command(d, 0, CH_EV_CHALLENGE), CH_OK);
+  duo_mine(d, 0);
+  duo_see(d, 1);
+  d->head = d->final;
+  duo_see(d, 1);
+  assert_int_equal(duo_info(d, 1).phase, CH_PHASE_OPEN);
+  assert_true(duo_info(d, 1).revealed);
+  duo_restart(d, 1);
+  assert_true(duo_info(d, 1).revealed);
+  duo_free(d);
+  free(d);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_no_money_into_a_doubtful_epoch, setup, teardown),
@@ -230,6 +249,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_words_of_the_old_epoch, setup, teardown),
       cmocka_unit_test_setup_teardown(test_not_before_it_is_final, setup, teardown),
       cmocka_unit_test(test_revealed),
+      cmocka_unit_test(test_stays_revealed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
