@@ -253,6 +253,26 @@ static void close_and_reopen(duo *d, const char *folder) {
   end(d, folder, "close-and-reopen");
 }
 
+static void crossing_closes(duo *d, const char *folder) {
+  begin(d, "Both ask to leave at the same time, and sign Close with different times: the later one stands. A "
+           "connection that "
+           "breaks in between.");
+  pay_and_settle(d, 1, "only", 30);
+  must(duo_command(d, 0, CH_EV_CLOSE));
+  must(duo_command(d, 1, CH_EV_CLOSE));
+  must(duo_deliver(d, 1));
+  must(duo_deliver(d, 0));
+  d->now += 5;
+  duo_pump(d);
+  duo_cut(d);
+  duo_connect(d);
+  duo_pump(d);
+  must(duo_command(d, 0, CH_EV_TICK));
+  mine_and_finalise(d, 0);
+  assert_int_equal(duo_info(d, 1).phase, CH_PHASE_CLOSED);
+  end(d, folder, "crossing-closes");
+}
+
 static void resume(duo *d, const char *folder) {
   begin(
       d,
@@ -336,9 +356,9 @@ static void alone(duo *d, const char *folder) {
 }
 
 void write_dialogues(const char *folder) {
-  static void (*const all[])(duo *, const char *) = {payments,         crossing, refusal, reconnecting,
-                                                     withdrawal,       top_up,   locks,   reveal,
-                                                     close_and_reopen, resume,   cheat,   alone};
+  static void (*const all[])(duo *, const char *) = {payments, crossing, refusal, reconnecting,     withdrawal,
+                                                     top_up,   locks,    reveal,  close_and_reopen, crossing_closes,
+                                                     resume,   cheat,    alone};
   duo *d = malloc(sizeof *d);
   if (d == NULL) abort();
   for (size_t i = 0; i < sizeof all / sizeof *all; i++)

@@ -371,9 +371,10 @@ ch_err __wrap_ch_open_answer(ch_channel **next, ch_effects *fx, const ch_env *en
                              const ch_pubkey *peer, const ch_chain *chain, const ch_addr *payout, const ch_hash *nonce,
                              const ch_signer *signer) {
   if (rec.d == NULL) return __real_ch_open_answer(next, fx, env, request, peer, chain, payout, nonce, signer);
+  const bool forged = rec.forged != NULL;
   json_t *o = new_step(1, "message");
   put_bytes(o, request);
-  json_object_del(o, "message");
+  if (!forged) json_object_del(o, "message");
   rec.made = json_array();
   ch_err err = __real_ch_open_answer(next, fx, env, request, peer, chain, payout, nonce, signer);
   end_step(o, err, fx, *next, env);
@@ -456,6 +457,10 @@ void record_end(const char *folder, const char *name) {
 
 void record_note(const char *text) {
   rec.note = text;
+}
+
+void record_next_forged(const char *why) {
+  rec.forged = why;
 }
 
 void record_forged(int to, const ch_msg *m, ch_err err, const char *why) {

@@ -20,6 +20,9 @@ void record_forged(int to, const ch_msg *m, ch_err err, const char *why);
 /* The same with bytes that may be no message. */
 void record_bytes(int to, const uint8_t *bytes, size_t len, ch_err err, const char *why);
 
+/* The next step's message is such a one. */
+void record_next_forged(const char *why);
+
 /* The process ends and starts again: what is durable is read again. */
 void record_restart(int side);
 /* An older copy of what is durable: `record_copy` notes the present, `record_put_back` goes back there. */

@@ -181,6 +181,36 @@ static void not_yet(duo *d) {
   duo_drop(d, 1);
 }
 
+/* What the peer of a frozen side does not take as its Resume. */
+static void resumes(duo *d) {
+  const uint64_t block = d->now - 1577836800u, good = block << 32 | 2;
+  assert_int_equal(duo_command(d, 0, CH_EV_FREEZE), CH_OK);
+  duo_cut(d);
+  duo_connect(d);
+  duo_pump(d);
+  ch_msg m = {.type = CH_MSG_RESUME, .id = d->id, .u.resume = {.base = 3, .sig = duo_sign(d, 0, good, 15)}};
+  m.u.resume.version = block << 32 | 1;
+  record_forged(1, &m, CH_ERR_VIOLATION, "of the receiver's parity");
+  m.u.resume.version = block << 32 | 4;
+  record_forged(1, &m, CH_ERR_VIOLATION, "not at the beginning of a block");
+  m.u.resume.version = (block + 86401) << 32 | 2;
+  record_forged(1, &m, CH_ERR_VIOLATION, "more than a day ahead");
+  m.u.resume.version = good;
+  m.u.resume.base = 2;
+  record_forged(1, &m, CH_ERR_VIOLATION, "an older state");
+  m.u.resume.base = 4;
+  record_forged(1, &m, CH_OK, "a state that the receiver does not have: ignored");
+  m.u.resume.base = 3;
+  m.u.resume.sig = duo_sign(d, 0, good, 14);
+  record_forged(1, &m, CH_ERR_SIGNATURE, "another content than that of L");
+  ch_op op;
+  m = payment(d, &op, 3, 4, 25);
+  record_forged(1, &m, CH_OK, "a proposal of a frozen side: ignored");
+  op = duo_op_pay("to-a-frozen-side", 1);
+  m = duo_proposal(d, 1, 3, 5, 14, &op, 1);
+  record_forged(0, &m, CH_OK, "a proposal to a frozen side: ignored");
+}
+
 /* --- Bytes ---------------------------------------------------------------------------------------------------------
  */
 
@@ -273,8 +303,56 @@ static void openings(duo *d) {
   duo_drop(d, 1);
 }
 
+static void refuse_terms(duo *d, const ch_msg *request, const char *why) {
+  duo_side *a = &d->side[0], *b = &d->side[1];
+  const ch_signer signer = duo_signer(d, 1);
+  const ch_env env = duo_env(d, 1);
+  ch_channel *none;
+  record_next_forged(why);
+  assert_int_equal(
+      ch_open_answer(&none, &b->fx, &env, request, &a->node_id, &d->chain, &b->address, &b->nonce, &signer),
+      CH_ERR_TERMS);
+}
+
+/* The request of an honest opener, and what could have stood in its place. */
+static void terms(duo *d) {
+  duo_make(d, 1000, 500);
+  duo_side *a = &d->side[0];
+  ch_opening o = {.terms = ch_terms_default(&d->chain, &d->side[1].node_id, &a->address, d->deposit[0], d->deposit[1]),
+                  .nonce = a->nonce};
+  const ch_signer signer = duo_signer(d, 0);
+  ch_msg request, m;
+  bool known;
+  assert_int_equal(ch_open_request(&o, &signer, &a->fx), CH_OK);
+  assert_int_equal(ch_msg_decode(&request, &known, a->fx.v[0].u.send.bytes, a->fx.v[0].u.send.len), CH_OK);
+  m = request;
+  m.u.open_request.chain.chain_id++;
+  refuse_terms(d, &m, "another chain");
+  m = request;
+  m.u.open_request.chain.adjudicator.b[0] ^= 1;
+  refuse_terms(d, &m, "another contract");
+  m = request;
+  m.u.open_request.challenge_period = 0;
+  refuse_terms(d, &m, "no challenge period");
+  m = request;
+  memset(&m.u.open_request.payout, 0, sizeof(ch_addr));
+  refuse_terms(d, &m, "payouts to nobody");
+  m = request;
+  m.u.open_request.deposit[0] = m.u.open_request.deposit[1] = ch_amount_of(0);
+  refuse_terms(d, &m, "no deposit at all");
+  m = request;
+  m.u.open_request.deposit[0].v = CH_MONEY_MAX;
+  refuse_terms(d, &m, "more than a channel can hold");
+  m = request;
+  m.u.open_request.signer.b[0] = 5;
+  refuse_terms(d, &m, "a channel key that is no point");
+  m = request;
+  assert_int_equal(ch_pubkey_of(&m.u.open_request.signer, &d->side[1].channel_key), CH_OK);
+  refuse_terms(d, &m, "the acceptor's own channel key");
+}
+
 static void show(duo *d, const char *folder, const char *name, const char *about, void (*what)(duo *)) {
-  if (what == openings)
+  if (what == openings || what == terms)
     record_begin(d, about);
   else
     begin(d, about);
@@ -293,6 +371,8 @@ void write_refusals(const char *folder) {
   show(d, folder, "refused-locks", "Locks that are not to be resolved so.", resolves);
   show(d, folder, "refused-closes", "Closes that do not fit.", closes);
   show(d, folder, "refused-greetings", "What is said too early on a new connection, and false greetings.", not_yet);
+  show(d, folder, "refused-resumes", "A frozen side's way back that is not taken.", resumes);
+  show(d, folder, "refused-terms", "Requests that are not answered.", terms);
   show(d, folder, "refused-openings", "What does not open a channel.", openings);
   show(d, folder, "refused-encodings", "Bytes that are no message.", encodings);
   free(d);
