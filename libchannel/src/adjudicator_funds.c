@@ -133,7 +133,7 @@ static ch_adj_revert pay_out(adj_ctx *c, const payment_out *what, ch_adj_event_k
   ch_adj_slots *slots = &c->out->slots;
   *slots = *c->old;
   if (ch_net_sub(&slots->contribution[what->side], slots->contribution[what->side], what->amount) != CH_OK) {
-    return CH_ADJ_OVERFLOW;
+    return CH_ADJ_OVERFLOW; /* never: that would take more than the other side's contribution can be */
   }
   slots->withdraw_seq++;
   c->out->event = adj_new_event(c, kind);

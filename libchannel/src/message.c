@@ -235,7 +235,7 @@ static uint8_t *put_op(uint8_t *p, const ch_op *op) {
   case CH_OP_CANCEL:
   case CH_OP_EXPIRE: return put_op_bytes(p, ch_wire_Cancel_lock_tag, op->u.resolve.lock.b, sizeof(ch_hash));
   }
-  return p;
+  return p; /* never: content_ok has seen the kind */
 }
 
 _Static_assert(ch_wire_Cancel_lock_tag == ch_wire_Expire_lock_tag, "one encoding for both");
@@ -491,7 +491,7 @@ static bool put(body *w, const ch_msg *m) {
   case CH_MSG_WITHDRAW: return put_withdraw(&w->withdraw, m);
   case CH_MSG_RESUME: return put_resume(&w->resume, m);
   }
-  return false;
+  return false; /* never: content_ok has seen the type */
 }
 
 /* --- Protobuf struct to message -------------------------------------------------------------------- */
@@ -638,7 +638,7 @@ static bool get(ch_msg *m, const body *w) {
   case CH_MSG_WITHDRAW: return get_withdraw(m, &w->withdraw);
   case CH_MSG_RESUME: return get_resume(m, &w->resume);
   }
-  return false;
+  return false; /* never: the type has fields */
 }
 
 /* --- Encoding ------------------------------------------------------------------------------------- */

@@ -536,8 +536,8 @@ static ch_err write_record(const Record *r, size_t room, uint8_t **out, size_t *
   fields_out o = {.at = bytes, .end = bytes + room - SUM_BYTES};
   put_Record(&o, r);
   if (o.full) {
-    free(bytes);
-    return CH_ERR_BUG;
+    free(bytes);       /* never: room_for() is more than that */
+    return CH_ERR_BUG; /* never: as above */
   }
   record_sum(o.at, bytes, (size_t)(o.at - bytes));
   *out = bytes;

@@ -236,6 +236,42 @@ static void test_signing(void **state) {
   }
 }
 
+/* An operation that does not exist, which no decoded message has, is not taken for one that does nothing. */
+static void test_unknown_operation(void **state) {
+  duo *d = *state;
+  duo_cut(d);
+  duo_connect(d);
+  duo_pump(d);
+  const uint64_t base = duo_info(d, 1).version;
+  ch_op op = {.kind = CH_OP_EXPIRE + 1};
+  const ch_msg m = duo_lock_proposal(d, 0, 1, base, ch_next_version(0, base), (int64_t)duo_info(d, 1).net.v, &op, 1);
+  const ch_env env = duo_env(d, 1);
+  const ch_signer signer = duo_signer(d, 1);
+  const ch_event ev = {.kind = CH_EV_MESSAGE, .u.msg = &m};
+  ch_channel *next;
+  ch_effects fx = {0};
+  assert_int_equal(ch_step(&next, &fx, d->side[1].channel, &env, &ev, &signer), CH_ERR_BUG);
+  assert_null(next);
+  assert_int_equal(fx.n, 0);
+}
+
+/* Sums that no channel comes to, as a record may have them, leave nothing to spend. */
+static void test_sums_that_overflow(void **state) {
+  duo *d = *state;
+  const ch_env env = duo_env(d, 0);
+  ch_info before, after;
+  ch_channel_info(d->side[0].channel, &env, &before);
+  assert_true(before.spendable.v > 0);
+  for (int i = 0; i < 3; i++) {
+    ch_channel *c = copy_of(d);
+    if (i != 1) c->ops[0].amount.v = CH_MONEY_MAX;
+    if (i != 2) c->withdraw_wanted.v = CH_MONEY_MAX;
+    ch_channel_info(c, &env, &after);
+    assert_true(after.spendable.v == 0);
+    ch_channel_free(c);
+  }
+}
+
 /* --- What a record may say ------------------------------------------------------------------------------- */
 
 #define TOO_MUCH ((ch_amount){CH_MONEY_MAX + 1})
@@ -282,6 +318,8 @@ static void reserved(ch_channel *c) {
   BREAKS(lock_kind, c->locks[0].op.kind = CH_OP_PAY)                                                                   \
   BREAKS(lock_payer, c->locks[0].payer = 2)                                                                            \
   BREAKS(lock_amount, c->locks[0].op.amount = TOO_MUCH)                                                                \
+  BREAKS(lock_expiry, c->locks[0].op.valid_until = CH_LOCK_EXPIRY_MAX + 1)                                             \
+  BREAKS(lock_payload, c->locks[0].op.u.add.payload_len = 31)                                                          \
   BREAKS(lock_want, c->locks[0].want = CH_OP_PAY)                                                                      \
   BREAKS(dust, c->limits.dust = TOO_MUCH)                                                                              \
   BREAKS(in_flight, c->limits.in_flight = TOO_MUCH)
@@ -321,6 +359,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_between, setup, teardown),
       cmocka_unit_test_setup_teardown(test_step_is_refused, setup, teardown),
       cmocka_unit_test_setup_teardown(test_signing, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_unknown_operation, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_sums_that_overflow, setup, teardown),
       cmocka_unit_test_setup_teardown(test_records, setup, teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
