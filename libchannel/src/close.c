@@ -71,6 +71,9 @@ ch_err on_close_message(step *s, const ch_msg *m) {
   if (!can_talk(c)) return unsynced(c);
   if (m->epoch != c->epoch) return CH_ERR_VIOLATION;
   if (!may_close(c)) return CH_OK;
+  /* In a dispute of its own, which needs no shutdown, the peer may not have my last accept yet: that is no fault. */
+  bool unaware = ch_version_side(c->latest.version) == them(c);
+  if (m->u.close.net.v != c->latest.net.v && unaware) return CH_OK;
   bool answer = c->close.have[c->me] && c->close.valid_until == until;
   if (c->frozen && !answer && !may_leave_freeze(s, false)) return CH_OK;
   if (m->u.close.net.v != c->latest.net.v) return c->shutdown && !c->frozen ? CH_ERR_VIOLATION : CH_OK;

@@ -325,7 +325,9 @@ static void test_closes_that_are_wrong(void **state) {
   uint64_t until;
   shut_down(d, &until);
   m = duo_close_msg(d, 0, 99, d->now + 100);
-  duo_refused(d, 1, &m, CH_ERR_VIOLATION);
+  duo_ignored(d, 1, &m); /* in a dispute of its own it may say so without my accept: the simulator found this */
+  m = duo_close_msg(d, 1, 99, d->now + 100);
+  duo_refused(d, 0, &m, CH_ERR_VIOLATION);
   m = duo_close_msg(d, 0, 100, d->now + 3600 + 301);
   duo_refused(d, 1, &m, CH_ERR_VIOLATION);
   m = duo_close_msg(d, 0, 100, ((uint64_t)1 << 40) - 1);
