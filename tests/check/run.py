@@ -269,7 +269,8 @@ def model(*options):
 
 
 def coverage(_quick):
-    return [Job("coverage", [sys.executable, f"{CHECK}/coverage.py", COV.dir], tap=False, live=True, timeout=1200)]
+    return [Job("coverage", [sys.executable, f"{CHECK}/coverage.py", COV.dir], tap=False, live=True, timeout=1200),
+            Job("coverage can fail", [sys.executable, f"{CHECK}/coverage_test.py"])]
 
 
 def mutants(_quick):
