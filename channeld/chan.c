@@ -260,7 +260,8 @@ static bool is_local(ch_err err) {
 /* Takes over `f` with its effects filled in, and `next`. */
 static ch_err move_on(cd_worker *w, cd_chan *c, ch_channel *next, flight *f) {
   bool cut = wants_disconnect(&f->unit.fx);
-  ch_err err = f->unit.fx.durable ? ch_channel_encode(next, &f->unit.record, &f->unit.record_len) : CH_OK;
+  cd_unit *u = &f->unit;
+  ch_err err = u->fx.durable ? ch_channel_encode_parts(next, &u->record, &u->record_len, &u->n_steady) : CH_OK;
   if (err == CH_OK && !add_txs(w, f, &c->id)) err = CH_ERR_NO_MEMORY;
   if (err != CH_OK) {
     ch_channel_free(next);

@@ -105,7 +105,8 @@ typedef struct cd_unit {
   ch_pubkey peer;
   uint8_t *record; /* encoded channel; NULL: unchanged */
   size_t record_len;
-  int phase; /* for lists */
+  size_t n_steady; /* its first bytes, which are written only if they differ from what is stored */
+  int phase;       /* for lists */
   uint64_t now;
   ch_effects fx;  /* PAYMENT, HISTORY become rows; SEND, DISCONNECT are kept for done() */
   cd_tx_row *txs; /* new calls, inserted as QUEUED unless their key is there and not FAILED */

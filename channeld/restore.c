@@ -36,7 +36,7 @@ static ch_err put_channel(cd_store *store, const ch_origin *o, const ch_signer *
   ch_channel_info(c, &(ch_env){0}, &info);
   f->failed = failed;
   f->unit = (cd_unit){.channel = info.id, .peer = info.peer, .phase = (int)info.phase, .now = (uint64_t)time(NULL)};
-  err = ch_channel_encode(c, &f->unit.record, &f->unit.record_len);
+  err = ch_channel_encode_parts(c, &f->unit.record, &f->unit.record_len, &f->unit.n_steady);
   ch_channel_free(c);
   if (err != CH_OK) {
     free(f);

@@ -44,6 +44,18 @@ static ch_err begin(cd_readers *pool, cd_read_statement which, cd_reader **reade
 
 /* --- Channels ----------------------------------------------------------------------------------- */
 
+/* The record from its two parts, columns 0 and 1, as one; malloc'ed. */
+static bool column_record(sqlite3_stmt *stmt, uint8_t **out, size_t *len) {
+  const void *steady = sqlite3_column_blob(stmt, 0), *rest = sqlite3_column_blob(stmt, 1);
+  size_t n = (size_t)sqlite3_column_bytes(stmt, 0), m = (size_t)sqlite3_column_bytes(stmt, 1);
+  *out = (uint8_t *)malloc(n + m + 1);
+  *len = n + m;
+  if (!*out) return false;
+  if (n > 0) memcpy(*out, steady, n);
+  if (m > 0) memcpy(*out + n, rest, m);
+  return true;
+}
+
 typedef struct channels_arg {
   bool (*each)(void *arg, const ch_hash *id, const uint8_t *record, size_t len);
   void *arg;
@@ -52,9 +64,12 @@ typedef struct channels_arg {
 static verdict channels_row(void *arg, sqlite3_stmt *stmt) {
   const channels_arg *a = (const channels_arg *)arg;
   ch_hash id;
-  if (!cd_column_bytes(stmt, 0, id.b, sizeof id.b)) return BAD;
-  const uint8_t *record = (const uint8_t *)sqlite3_column_blob(stmt, 1);
-  return go_on(a->each(a->arg, &id, record, (size_t)sqlite3_column_bytes(stmt, 1)));
+  uint8_t *record;
+  size_t len;
+  if (!cd_column_bytes(stmt, 2, id.b, sizeof id.b) || !column_record(stmt, &record, &len)) return BAD;
+  bool more = a->each(a->arg, &id, record, len);
+  free(record);
+  return go_on(more);
 }
 
 ch_err cd_read_channels(cd_readers *r, bool (*each)(void *arg, const ch_hash *id, const uint8_t *record, size_t len),
@@ -73,7 +88,7 @@ typedef struct record {
 
 static verdict channel_row(void *arg, sqlite3_stmt *stmt) {
   record *out = (record *)arg;
-  out->found = cd_column_copy(stmt, 0, &out->bytes, &out->len);
+  out->found = column_record(stmt, &out->bytes, &out->len);
   return out->found ? STOP : BAD;
 }
 

@@ -12,8 +12,8 @@
 
 /* X(SYMBOL, "SQL") */
 #define CD_READ_STATEMENTS(X)                                                                                          \
-  X(CHANNELS, "SELECT id, record FROM channel ORDER BY num")                                                           \
-  X(CHANNEL, "SELECT record FROM channel WHERE id = ?")                                                                \
+  X(CHANNELS, "SELECT bytes, record, id FROM channel LEFT JOIN steady USING (num) ORDER BY num")                       \
+  X(CHANNEL, "SELECT bytes, record FROM channel LEFT JOIN steady USING (num) WHERE id = ?")                            \
   X(PENDING, "SELECT id, amount, lock FROM payment INDEXED BY payment_pending WHERE status = 1 AND incoming = 0"       \
              " AND channel = (SELECT num FROM channel WHERE id = ?) ORDER BY seq")                                     \
   X(HISTORY, "SELECT seq, time, version, from_phase, to_phase, cause, NULL, NULL FROM history"                         \

@@ -73,17 +73,20 @@ static bool beyond(place a, place b) {
 /* A channel as the rows of one unit see it. */
 typedef struct target {
   int64_t num; /* 0: there is none */
+  bool same;   /* the record's steady bytes are stored already */
   place last_in;
 } target;
 
-static int find_channel(cd_writer *w, const ch_hash *id, target *t) {
+static int find_channel(cd_writer *w, const cd_unit *u, target *t) {
   cd_bind b = cd_bind_on(w->stmt[CD_WRITE_CHANNEL_FIND]);
-  cd_bind_bytes(&b, id->b, sizeof id->b);
+  cd_bind_bytes(&b, u->channel.b, sizeof u->channel.b);
+  cd_bind_bytes(&b, u->record, u->record ? u->n_steady : 0);
   int rc = cd_bind_row(&b);
   if (rc == SQLITE_ROW) {
     t->num = sqlite3_column_int64(b.stmt, 0);
     t->last_in = (place){(uint16_t)sqlite3_column_int(b.stmt, 1), cd_column_u64(b.stmt, 2),
                          (uint32_t)sqlite3_column_int64(b.stmt, 3)};
+    t->same = sqlite3_column_int(b.stmt, 4) != 0;
   }
   if (rc != SQLITE_ROW && rc != SQLITE_DONE) noted(w, rc);
   sqlite3_reset(b.stmt);
@@ -98,9 +101,16 @@ static place last_place(const cd_unit *u, place last) {
   return last;
 }
 
+static int put_steady(cd_writer *w, const cd_unit *u, int64_t num) {
+  cd_bind b = cd_bind_on(w->stmt[CD_WRITE_STEADY_PUT]);
+  cd_bind_int(&b, num);
+  cd_bind_bytes(&b, u->record, u->n_steady);
+  return run(w, &b);
+}
+
 /* *t is the channel as it was before, with its number. */
 static int put_channel(cd_writer *w, const cd_unit *u, target *t) {
-  int rc = find_channel(w, &u->channel, t);
+  int rc = find_channel(w, u, t);
   if (rc != SQLITE_OK || !u->record) return rc;
   bool known = t->num != 0;
   place last = last_place(u, t->last_in);
@@ -111,14 +121,14 @@ static int put_channel(cd_writer *w, const cd_unit *u, target *t) {
   cd_bind_int(&b, last.epoch);
   cd_bind_u64(&b, last.version);
   cd_bind_int(&b, last.idx);
-  cd_bind_bytes(&b, u->record, u->record_len);
+  cd_bind_bytes(&b, u->record + u->n_steady, u->record_len - u->n_steady);
   if (known)
     cd_bind_int(&b, t->num);
   else
     cd_bind_bytes(&b, u->channel.b, sizeof u->channel.b);
   rc = run(w, &b);
   if (rc == SQLITE_OK && !known) t->num = sqlite3_last_insert_rowid(w->db);
-  return rc;
+  return rc == SQLITE_OK && !t->same ? put_steady(w, u, t->num) : rc;
 }
 
 /* --- Payments and history ------------------------------------------------------------------------ */

@@ -19,11 +19,13 @@
   X(BEGIN, "BEGIN IMMEDIATE")                                                                                          \
   X(COMMIT, "COMMIT")                                                                                                  \
   X(ROLLBACK, "ROLLBACK")                                                                                              \
-  X(CHANNEL_FIND, "SELECT num, in_epoch, in_version, in_idx FROM channel WHERE id = ?")                                \
+  X(CHANNEL_FIND, "SELECT num, in_epoch, in_version, in_idx, coalesce(bytes, x'') IS ?2"                               \
+                  " FROM channel LEFT JOIN steady USING (num) WHERE id = ?1")                                          \
   X(CHANNEL_INSERT, "INSERT INTO channel(peer, phase, updated, in_epoch, in_version, in_idx, record, id)"              \
                     " VALUES(?, ?, ?, ?, ?, ?, ?, ?)")                                                                 \
   X(CHANNEL_UPDATE, "UPDATE channel SET peer = ?, phase = ?, updated = ?, in_epoch = ?, in_version = ?, in_idx = ?,"   \
                     " record = ? WHERE num = ?")                                                                       \
+  X(STEADY_PUT, "INSERT INTO steady(num, bytes) VALUES(?, ?) ON CONFLICT(num) DO UPDATE SET bytes = excluded.bytes")   \
   X(LAST_SEQ, "SELECT max((SELECT coalesce(max(seq), 0) FROM payment), (SELECT coalesce(max(seq), 0) FROM history))")  \
   X(PAYMENT_INSERT, "INSERT INTO payment(channel, seq, incoming, id, amount, status, epoch, version, idx, reason,"     \
                     " created, updated, lock) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"                           \

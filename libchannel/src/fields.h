@@ -6,6 +6,7 @@
  * here does not compile. The bytes are those that pb_encode() writes (tests/unit/test_record_golden.c).
  *
  *   FIELDS_OF(RecSlots)                       defines put_RecSlots(fields_out *, const RecSlots *)
+ *   FIELDS_WHERE(Record, chosen)              defines put_Record_chosen(...): the fields whose tag is `chosen(tag)`
  *
  * Messages within come first. A repeated message with a callback is left to a put_NAME(out, tag, message) of one's own.
  */
@@ -80,6 +81,15 @@ static inline void put_end(fields_out *o, uint8_t *body) {
 #define FIELDS_OF(type)                                                                                                \
   static void put_##type(fields_out *o, const type *m) {                                                               \
     type##_FIELDLIST(PUT_FIELD, type)                                                                                  \
+  }
+#define FIELDS_WHERE(type, chosen)                                                                                     \
+  static void put_##type##_##chosen(fields_out *o, const type *m) {                                                    \
+    static bool (*const put_this)(uint32_t) = chosen;                                                                  \
+    type##_FIELDLIST(PUT_FIELD_IF, type)                                                                               \
+  }
+#define PUT_FIELD_IF(type, storage, rule, kind, name, tag)                                                             \
+  if (put_this(tag)) {                                                                                                 \
+    PUT_FIELD(type, storage, rule, kind, name, tag)                                                                    \
   }
 #define PUT_FIELD(type, storage, rule, kind, name, tag) PUT_##storage##_##rule##_##kind(type, name, tag)
 #define PUT_STATIC_SINGULAR_BOOL(type, name, tag) put_number(o, tag, m->name);

@@ -8,7 +8,7 @@
 #include "fields.h"
 #include "record.pb.h"
 
-#define RECORD_FORMAT 4
+#define RECORD_FORMAT 5
 #define RECORD_MAX (1u << 20)
 
 /* Behind the protobuf message stands its SipHash, so that a damaged record never comes to life as another past. */
@@ -475,7 +475,7 @@ static void put_locks(fields_out *o, uint32_t tag, const Record *r) {
   const ch_channel *c = (const ch_channel *)r->locks.arg;
   for (size_t i = 0; i < c->n_locks; i++) {
     const pending *p = &c->locks[i];
-    RecLock lock = {.has_op = true, .payer = p->payer, .in = p->in, .since = p->since, .want = p->want};
+    RecLock lock = {.has_op = true, .payer = p->payer, .since = p->since, .want = p->want};
     op_to_record(&lock.op, &p->op);
     if (p->known) put_optional_hash(&lock.preimage, &p->preimage);
     uint8_t *body = put_begin(o, tag);
@@ -503,8 +503,25 @@ static bool decode_lock(pb_istream_t *stream, const pb_field_t *field, void **ar
   return !in->no_memory;
 }
 
+static void put_marks(Record *r, const ch_channel *c) {
+  r->marks.size = (pb_size_t)c->n_locks;
+  for (size_t i = 0; i < c->n_locks; i++)
+    r->marks.bytes[i] = c->locks[i].in;
+}
+
+static bool get_marks(ch_channel *c, const Record *r) {
+  if (r->format < 5) return true; /* each lock had its own */
+  if (r->marks.size != c->n_locks) return false;
+  for (size_t i = 0; i < c->n_locks; i++) {
+    if (r->marks.bytes[i] >= IN_REPLAY) return false;
+    c->locks[i].in = r->marks.bytes[i];
+  }
+  return true;
+}
+
 /* The hashes in the contents follow from the locks. */
 static bool get_locks(ch_channel *c, const Record *r) {
+  if (!get_marks(c, r)) return false;
   locks_hash(c, IN_LATEST, &c->latest.locks_hash);
   locks_hash(c, IN_OUT, &c->out.what.locks_hash);
   locks_hash(c, IN_OLD, &c->old.what.locks_hash);
@@ -523,18 +540,45 @@ FIELDS_OF(RecOut)
 FIELDS_OF(RecClose)
 FIELDS_OF(RecReservation)
 FIELDS_OF(RecResume)
-FIELDS_OF(Record)
+
+/* What every signature changes. */
+static bool moving(uint32_t tag) {
+  switch (tag) {
+  case Record_latest_tag:
+  case Record_changed_at_tag:
+  case Record_out_tag:
+  case Record_old_version_tag:
+  case Record_old_net_tag:
+  case Record_highest_version_tag:
+  case Record_highest_digest_tag:
+  case Record_proof_version_tag:
+  case Record_proof_outcome_tag:
+  case Record_proof_sig_tag:
+  case Record_ops_tag:
+  case Record_marks_tag: return true;
+  default: return false;
+  }
+}
+
+static bool steady(uint32_t tag) {
+  return !moving(tag);
+}
+
+FIELDS_WHERE(Record, steady)
+FIELDS_WHERE(Record, moving)
 
 /* More than a record without operations can take, then these. */
 static size_t room_for(const ch_channel *c) {
   return 2 * sizeof(Record) + n_enforceable(c) * (RecOp_size + 4) + c->n_locks * (RecLock_size + 4) + SUM_BYTES;
 }
 
-static ch_err write_record(const Record *r, size_t room, uint8_t **out, size_t *len) {
+static ch_err write_record(const Record *r, size_t room, uint8_t **out, size_t *len, size_t *n_steady) {
   uint8_t *bytes = (uint8_t *)malloc(room);
   if (!bytes) return CH_ERR_NO_MEMORY;
   fields_out o = {.at = bytes, .end = bytes + room - SUM_BYTES};
-  put_Record(&o, r);
+  put_Record_steady(&o, r);
+  *n_steady = (size_t)(o.at - bytes);
+  put_Record_moving(&o, r);
   if (o.full) {
     free(bytes);       /* never: room_for() is more than that */
     return CH_ERR_BUG; /* never: as above */
@@ -546,9 +590,15 @@ static ch_err write_record(const Record *r, size_t room, uint8_t **out, size_t *
 }
 
 ch_err ch_channel_encode(const ch_channel *c, uint8_t **out, size_t *len) {
+  size_t n_steady;
+  return ch_channel_encode_parts(c, out, len, &n_steady);
+}
+
+ch_err ch_channel_encode_parts(const ch_channel *c, uint8_t **out, size_t *len, size_t *n_steady) {
   static const beginning none = {{0}};
   Record r = Record_init_zero;
   *out = NULL;
+  if (c->n_locks > sizeof r.marks.bytes) return CH_ERR_BUG;
   r.format = RECORD_FORMAT;
   put_terms(&r, c);
   put_signed(&r, c);
@@ -562,10 +612,11 @@ ch_err ch_channel_encode(const ch_channel *c, uint8_t **out, size_t *len) {
   for (size_t i = 0; i < INSTANCES_KEPT && !ch_hash_is_zero(&c->instance[i]); i++, r.instances_count++)
     PUT(r.instances[i], c->instance[i]);
   put_limits(&r, &c->limits);
+  put_marks(&r, c);
   for (size_t i = 0; i < HASHES_KEPT && memcmp(&c->used[i], &none, sizeof none) != 0; i++, r.used_count++)
     PUT(r.used[i], c->used[i]);
   r.ops.arg = r.locks.arg = (void *)(uintptr_t)c;
-  ch_err err = write_record(&r, room_for(c), out, len);
+  ch_err err = write_record(&r, room_for(c), out, len, n_steady);
   ch_wipe(r.blind_key, sizeof r.blind_key);
   return err;
 }

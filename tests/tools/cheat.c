@@ -34,12 +34,21 @@ static ch_channel *read_channel(const char *dir, const ch_hash *id) {
   sqlite3 *db = NULL;
   sqlite3_stmt *st = NULL;
   ch_channel *c = NULL;
+  uint8_t record[1 << 16];
+  size_t len = 0;
   snprintf(path, sizeof path, "%s/channeld.db", dir);
   if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
-      sqlite3_prepare_v2(db, "SELECT record FROM channel WHERE id = ?", -1, &st, NULL) == SQLITE_OK &&
-      sqlite3_bind_blob(st, 1, id->b, sizeof id->b, SQLITE_STATIC) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW &&
-      ch_channel_decode(&c, sqlite3_column_blob(st, 0), (size_t)sqlite3_column_bytes(st, 0), NULL, 0))
-    c = NULL;
+      sqlite3_prepare_v2(db, "SELECT bytes, record FROM channel LEFT JOIN steady USING (num) WHERE id = ?", -1, &st,
+                         NULL) == SQLITE_OK &&
+      sqlite3_bind_blob(st, 1, id->b, sizeof id->b, SQLITE_STATIC) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW) {
+    for (int part = 0; part < 2; part++) {
+      size_t n = (size_t)sqlite3_column_bytes(st, part);
+      if (n > sizeof record - len) break; /* what is short is refused below */
+      if (n > 0) memcpy(record + len, sqlite3_column_blob(st, part), n);
+      len += n;
+    }
+    if (ch_channel_decode(&c, record, len, NULL, 0)) c = NULL;
+  }
   sqlite3_finalize(st);
   sqlite3_close(db);
   return c;

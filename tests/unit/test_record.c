@@ -46,6 +46,38 @@ static ch_err decode(const uint8_t *bytes, size_t len) {
   return err;
 }
 
+/* What a store may write seldom is the same, byte for byte, while payments are proposed, cross and settle beside locks.
+ */
+static void test_payments_leave_the_steady_part(void **state) {
+  (void)state;
+  duo d;
+  duo_open(&d, 1000, 500);
+  assert_int_equal(duo_lock(&d, 0, "a", 100, 1, 86400), CH_OK);
+  assert_int_equal(duo_lock(&d, 1, "b", 30, 2, 86400), CH_OK);
+  duo_pump(&d);
+  uint8_t *first[2], *again;
+  size_t len, n_first[2], n;
+  for (int s = 0; s < 2; s++)
+    assert_int_equal(ch_channel_encode_parts(d.side[s].channel, &first[s], &len, &n_first[s]), CH_OK);
+  for (int round = 0; round < 8; round++) {
+    char id[4] = {'p', (char)('0' + round), 0};
+    if (round % 2)
+      duo_pump(&d);
+    else
+      for (int s = 0; s < 2; s++)
+        assert_int_equal(duo_pay(&d, s, id, 3), CH_OK); /* both propose */
+    for (int s = 0; s < 2; s++) {
+      assert_int_equal(ch_channel_encode_parts(d.side[s].channel, &again, &len, &n), CH_OK);
+      assert_true(n == n_first[s] && len > n && len - n < 700);
+      assert_memory_equal(again, first[s], n);
+      free(again);
+    }
+  }
+  free(first[0]);
+  free(first[1]);
+  duo_free(&d);
+}
+
 static void test_truncated(void **state) {
   duo *d = *state;
   uint8_t *record;
@@ -201,10 +233,15 @@ static void test_outstanding_is_said_again(void **state) {
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
   const struct CMUnitTest tests[] = {
-      TEST(test_truncated),         TEST(test_longer),
-      TEST(test_damaged),           TEST(test_forged),
-      TEST(test_newer_format),      TEST(test_queue_is_put_back),
-      cmocka_unit_test(test_noise), cmocka_unit_test(test_outstanding_is_said_again),
+      TEST(test_truncated),
+      TEST(test_longer),
+      TEST(test_damaged),
+      TEST(test_forged),
+      TEST(test_newer_format),
+      TEST(test_queue_is_put_back),
+      cmocka_unit_test(test_noise),
+      cmocka_unit_test(test_outstanding_is_said_again),
+      cmocka_unit_test(test_payments_leave_the_steady_part),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

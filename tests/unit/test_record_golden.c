@@ -208,6 +208,42 @@ static const char withdrawing[] =
     "0bd73c950a4a0e885c9820e05f7081e6385a60917fe1345b20a111b506e6677e057377be53bfea0210000000000000000000000000000000"
     "c85d07f71bed950510";
 
+/* --- Format 5: of side 0, with a conditional payment "kept" of 100 in its latest state and one "new" that is proposed
+ * - */
+
+static const char marked[] =
+    "080510b90a1a14adadadadadadadadadadadadadadadadadadadad2214ceda01e9c10f672242677d2f2e043757bedb76c42a141b9c78fbac"
+    "f4f7a822c02d4d4f2d8acff82ac89f3214174412f95c56dcde8662cd5d449db13ac1707d4b3a1454b45cbb4777d127e53b3958278ff5f585"
+    "ab2219421400000000000000000000000000000000000000004880a3055210000000000000000000000000000000325a204b670613b93f9b"
+    "857d4035eed180e209a1b9c1a59e396fa20501eff43264132662201010101010101010101010101010101010101010101010101010101010"
+    "1010106a20111111111111111111111111111111111111111111111111111111111111111172209238be1b896153b70c6676769f691bb53f"
+    "f0fd29e23bfeb9feea0e7c7be6cb3a7a206413f312060f521be437aec912ee46d2e81cd499fbebf928a4ee2be46d359d81820121027d1813"
+    "4c2132c5d5f2323895f0f7749dd55e53777e04362c4d3e581f6af1e78b920110000000000000000000000000000003e89a01100000000000"
+    "00000000000000000001f4a00180e2cfaa06aa0140444e692993468b08db6793d8731a09cf74e80b67f168b8e592e6462e7ac5a7fb7fea97"
+    "9035ce8a20774e1b78a8a0864bc8efa3212abe12531081730d856f5c84b20140969fc8d8cd4a2260198471f5e59a3da81360365f92de6762"
+    "ed7a50fe8fa4c47caf9092803a187ffd33ea21cce40a303f6b10434643a740abb6f9f6cafaaba2dab80107a20296011a1000000000000000"
+    "0000000000000000003240000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+    "000000000000000000000000000000000000003a400000000000000000000000000000000000000000000000000000000000000000000000"
+    "0000000000000000000000000000000000000000000000000000000000ba0240000000000000000000000000000000000000000000000000"
+    "00000000000000000000000000000000000000000000000000000000000000000000000000000000c202480a460a10000000000000000000"
+    "000000000003e81210000000000000000000000000000001f452200000000000000000000000000000000000000000000000000000000000"
+    "000000ca02480a460a10000000000000000000000000000003e81210000000000000000000000000000001f4522000000000000000000000"
+    "00000000000000000000000000000000000000000000d2022021212121212121212121212121212121212121212121212121212121212121"
+    "21ea021000000000000000000000000000000000f2023208800110804018c0843d2080e90f2a100000000000000000000000000000000232"
+    "1000000000000000000000000000000384fa025c0a58080512046b6570741a1000000000000000000000000000000064308085d5aa063a14"
+    "00000000000000000000000000000000000000004a20dbc64b10892d35457cc2173d109072f45b443cc56718e7773b57dab7af5ab6c42002"
+    "fa02590a57080512036e65771a100000000000000000000000000000001e308085d5aa063a14000000000000000000000000000000000000"
+    "00004a2030b55b814e4fcef0fd37ddcdee1f24321e9e41117d4b9d8a3828ae7b3ea58b8dd201980108021210000000000000000000000000"
+    "000000001a4067eeb6265f0887341a76f9e7c1ee4d34f83ed7fbcfb3997ed1b412adda298f7f18377db1c72aac7b72b8a238dc8162e564ff"
+    "c839dc25b1b0e335295fbac31b6a2240dc083e3ee31893cb8dfd699c2482f8c37b4739e2ac563de6387fc510d418dd65fa09fecd1ee20ee3"
+    "384e0fb69727ee9516dfc7b11ff49341328f66f5623bbd80e20158080110041a10000000000000000000000000000000002240d176dd9098"
+    "3b9c6ab05753bfd5fb9eaee020d5f463d462d790c512f23447a938f1952f00e711db684596d96a021074bb8c84332914f91b5f91fc3b1d42"
+    "cc4e40f2011000000000000000000000000000000000f801048202202069a433b48f5dab0d9d55f5d1b7c4cbade618d149859ec938f06618"
+    "62fca8b2880202920220e951921cc63f387e39c387002bc4a768fa7a906176312be215e029a4c094a7879a0240dc083e3ee31893cb8dfd69"
+    "9c2482f8c37b4739e2ac563de6387fc510d418dd65fa09fecd1ee20ee3384e0fb69727ee9516dfc7b11ff49341328f66f5623bbd80da0259"
+    "080512036e65771a100000000000000000000000000000001e2004308085d5aa063a1400000000000000000000000000000000000000004a"
+    "2030b55b814e4fcef0fd37ddcdee1f24321e9e41117d4b9d8a3828ae7b3ea58b8d8a030203023cd5a0d60b445229";
+
 /* --- What they were ---------------------------------------------------------------------------------------- */
 
 static ch_channel *read_hex(const char *hex, const ch_op *queue, size_t n) {
@@ -502,6 +538,29 @@ static void test_conditional_payments_go_on(void **state) {
   assert_non_null(duo_wish(d, 1, CH_TX_REVEAL));
 }
 
+/* A lock of the latest content and one that is only proposed; a mark for each, or the record is none. */
+static void test_marks_go_on(void **state) {
+  duo *d = *state;
+  come_to_life(d, 0, marked, NULL, 0);
+  ch_info info = duo_info(d, 0);
+  assert_true(info.locks == 2 && info.locked_mine.v == 100 && info.outstanding != 0);
+  ch_lock_info lock;
+  assert_true(duo_find_lock(d, 0, "kept", &lock) && !lock.incoming);
+
+  static const uint8_t key[crypto_shorthash_KEYBYTES] = {0};
+  uint8_t record[4096];
+  size_t body = strlen(marked) / 2 - crypto_shorthash_BYTES;
+  ch_channel *c;
+  for (int i = 0; i < 2; i++) {
+    assert_true(ch_unhex(record, body + crypto_shorthash_BYTES, marked));
+    assert_int_equal(record[body - 3], 2); /* marks, the last field */
+    if (i == 0) record[body - 1] = 8;      /* no such mark */
+    if (i == 1) record[--body - 2] = 1;    /* one too few */
+    crypto_shorthash(record + body, record, body, key);
+    assert_int_equal(ch_channel_decode(&c, record, body + crypto_shorthash_BYTES, NULL, 0), CH_ERR_FORMAT);
+  }
+}
+
 /* A record with another format, and the sum that belongs to it. */
 static ch_err read_as_format(const char *hex, uint8_t was, uint8_t format) {
   static const uint8_t key[crypto_shorthash_KEYBYTES] = {0};
@@ -522,9 +581,9 @@ static ch_err read_as_format(const char *hex, uint8_t was, uint8_t format) {
 
 static void test_formats(void **state) {
   (void)state;
-  static const char *const all[] = {paying,  waiting,     refusing, closing, disputed,
-                                    settled, withdrawing, resuming, moving,  holding};
-  static const uint8_t format[] = {1, 1, 1, 1, 1, 1, 2, 4, 4, 4};
+  static const char *const all[] = {paying,      waiting,  refusing, closing, disputed, settled,
+                                    withdrawing, resuming, moving,   holding, marked};
+  static const uint8_t format[] = {1, 1, 1, 1, 1, 1, 2, 4, 4, 4, 5};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
     assert_int_equal(read_as_format(all[i], format[i], format[i]), CH_OK);
     assert_int_equal(read_as_format(all[i], format[i], 0), CH_ERR_FORMAT);
@@ -532,25 +591,62 @@ static void test_formats(void **state) {
   }
 }
 
-/* Written again, they are the same bytes but for the number of the format, what later formats have added at the end,
- * and the sum. */
+/* The fields of a record without the sum and the format, in the order of their tags. */
+static size_t sorted(uint8_t *out, const uint8_t *record, size_t len) {
+  size_t n = 0;
+  for (uint64_t tag = 2; tag < 64; tag++) {
+    for (size_t at = 0, end; at < len - crypto_shorthash_BYTES; at = end) {
+      uint64_t head = 0, value = 0;
+      end = at;
+      for (int shift = 0; shift == 0 || record[end - 1] & 0x80; shift += 7)
+        head |= (uint64_t)(record[end++] & 0x7f) << shift;
+      size_t from = end;
+      for (int shift = 0; end == from || record[end - 1] & 0x80; shift += 7)
+        value |= (uint64_t)(record[end++] & 0x7f) << shift;
+      if ((head & 7) == 2) end += value;
+      if (head >> 3 != tag) continue;
+      memcpy(out + n, record + at, end - at);
+      n += end - at;
+    }
+  }
+  return n;
+}
+
+/* Written again, they say the same but for the number of the format, and what later formats have added at the end. */
 static void test_written_again(void **state) {
   (void)state;
-  static const char *const all[] = {paying, waiting, closing, withdrawing, resuming, moving, holding};
+  static const char *const all[] = {paying, waiting, closing, withdrawing, resuming, moving};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-    uint8_t before[4096], *after;
+    uint8_t before[4096], was[4096], is[4096], *after;
     size_t len = strlen(all[i]) / 2, n;
     assert_true(ch_unhex(before, len, all[i]));
     ch_channel *c = read_hex(all[i], NULL, 0);
     assert_int_equal(ch_channel_encode(c, &after, &n), CH_OK);
-    assert_true(n >= len);
-    assert_memory_equal(after + 2, before + 2, len - 2 - crypto_shorthash_BYTES);
+    len = sorted(was, before, len);
+    assert_true(sorted(is, after, n) >= len && len > 1000);
+    assert_memory_equal(is, was, len);
     ch_channel_free(c);
     free(after);
   }
 }
 
+/* Of format 5 the bytes are these, and what changes seldom stands first. */
+static void test_same_bytes(void **state) {
+  (void)state;
+  uint8_t before[4096], *after;
+  size_t len = strlen(marked) / 2, n, n_steady;
+  assert_true(ch_unhex(before, len, marked));
+  ch_channel *c = read_hex(marked, NULL, 0);
+  assert_int_equal(ch_channel_encode_parts(c, &after, &n, &n_steady), CH_OK);
+  assert_int_equal(n, len);
+  assert_memory_equal(after, before, len);
+  assert_true(n_steady > 1000 && n - n_steady < 600);
+  ch_channel_free(c);
+  free(after);
+}
+
 int main(void) {
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
   const struct CMUnitTest tests[] = {
       TEST(test_payments_go_on),     TEST(test_refusal_and_challenge_go_on),
@@ -558,6 +654,7 @@ int main(void) {
       TEST(test_withdrawal_goes_on), TEST(test_resume_goes_on),
       TEST(test_move_goes_on),       TEST(test_formats),
       TEST(test_written_again),      TEST(test_conditional_payments_go_on),
+      TEST(test_marks_go_on),        TEST(test_same_bytes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

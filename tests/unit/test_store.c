@@ -354,6 +354,57 @@ static void test_reset_counts_from_its_place(void **state) {
   assert_false(units_commit_now(&f->s, u));
 }
 
+/* The tag of unit_in_parts(), or 0; *steady becomes the byte that its first part is made of. */
+static uint64_t read_parts(const cd_store *s, unsigned channel, uint8_t *steady) {
+  ch_hash id = units_channel(channel);
+  uint8_t *record;
+  size_t len;
+  uint64_t tag;
+  assert_int_equal(s->ops->channel(s->ctx, &id, &record, &len), CH_OK);
+  assert_int_equal(len, 100 + sizeof tag);
+  for (size_t i = 1; i < 100; i++)
+    assert_int_equal(record[i], record[0]);
+  *steady = record[0];
+  memcpy(&tag, record + 100, sizeof tag);
+  free(record);
+  return tag;
+}
+
+static cd_unit *unit_in_parts(unsigned channel, uint64_t tag, uint8_t steady) {
+  cd_unit *u = units_new(channel, tag);
+  u->record = (uint8_t *)realloc(u->record, 100 + sizeof tag);
+  assert_non_null(u->record);
+  memset(u->record, steady, 100);
+  memcpy(u->record + 100, &tag, sizeof tag);
+  u->record_len = 100 + sizeof tag;
+  u->n_steady = 100;
+  return u;
+}
+
+/* The two parts of a record are one again, whichever of them changed; after a failure, too. */
+static void test_a_record_in_parts(void **state) {
+  fixture *f = *state;
+  uint8_t steady;
+  static const uint8_t parts[] = {'a', 'a', 'b', 'b', 'a'};
+  for (unsigned i = 0; i < sizeof parts; i++) {
+    assert_true(units_commit_now(&f->s, unit_in_parts(1, 10 + i, parts[i])));
+    assert_int_equal(read_parts(&f->s, 1, &steady), 10 + i);
+    assert_int_equal(steady, parts[i]);
+  }
+  cd_unit *u = unit_in_parts(1, 20, 'c'); /* refused after its channel was written */
+  units_payment(u, false, CH_PAYMENT_PENDING, "p", 5, 0, 0);
+  units_payment(u, false, CH_PAYMENT_PENDING, "p", 6, 0, 0);
+  assert_false(units_commit_now(&f->s, u));
+  assert_int_equal(read_parts(&f->s, 1, &steady), 14);
+  assert_int_equal(steady, 'a');
+  f->s.ops->reset(f->s.ctx, 1);
+  assert_true(units_commit_now(&f->s, unit_in_parts(1, 21, 'c')));
+  assert_int_equal(read_parts(&f->s, 1, &steady), 21);
+  assert_int_equal(steady, 'c');
+  assert_true(units_commit_now(&f->s, units_new(1, 22))); /* whole */
+  assert_int_equal(tag_of(&f->s, 1), 22);
+}
+
 static void fail_all_then_recover(fixture *f, faultvfs_op op, int code) {
   uint64_t base = f->log.n;
   uint64_t old[4];
@@ -581,6 +632,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_a_full_queue_blocks, setup, teardown),
       cmocka_unit_test_setup_teardown(test_payments_are_idempotent_and_unique, setup, teardown),
       cmocka_unit_test_setup_teardown(test_a_bad_unit_fails_alone, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_a_record_in_parts, setup, teardown),
       cmocka_unit_test_setup_teardown(test_reset_counts_from_its_place, setup, teardown),
       cmocka_unit_test_setup_teardown(test_disk_faults_fail_the_group, setup, teardown),
       cmocka_unit_test_setup_teardown(test_a_failed_flush_does_not_come_back, setup, teardown),

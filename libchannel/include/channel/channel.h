@@ -338,6 +338,12 @@ CH_API void ch_deposit_key(ch_hash *out, const ch_hash *id, const ch_hash *nonce
  * writes its own, and refuses a newer one. */
 CH_API ch_err ch_channel_encode(const ch_channel *c, uint8_t **out, size_t *len) CH_MUST_CHECK;
 
+/* The same, for a store that writes much. The record's first *n_steady bytes are what changes seldom: the terms, the
+ * chain's view, pending locks. The rest, a third of it or less, is what every signature changes. The two may be kept
+ * apart, and the first be written only when it differs from what is stored, in the transaction that writes the second.
+ * ch_channel_decode takes one behind the other and refuses parts that do not belong together. */
+CH_API ch_err ch_channel_encode_parts(const ch_channel *c, uint8_t **out, size_t *len, size_t *n_steady) CH_MUST_CHECK;
+
 /* The reverse, at start-up. `queue`: the pending operations of this channel in their order of acceptance; those that
  * the record already contains (in a proposal that can still be enforced) are matched by payment id and not queued
  * twice. CH_ERR_FORMAT if the record is damaged, CH_ERR_VERSION if it is a newer release's. */
