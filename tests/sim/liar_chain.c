@@ -195,6 +195,7 @@ void liar_settles_behind(world *w) {
   bool faults = w->faults;
   w->faults = false;
   link_cut(w, false);
+  w->liar->n_pool = 0; /* with an old state it could win: nobody looks for longer than the window */
   h->stalled = true;
   const ch_tx tx = liar_challenge(w, c);
   liar_wants(w, w->liar->params.bond, &tx);

@@ -55,7 +55,8 @@ function onClose(s, m) {
   if (!mayClose(c)) return;
   const answer = close.have[c.me] && close.until === until;
   if (c.frozen && !answer && !mayLeaveFreeze(s, false)) return;
-  if (m.net !== c.latest.net) return void demand(!c.shutdown || c.frozen, "another net than L's");
+  const unaware = Number(c.latest.version & 1n) === them(c); // it may lack my accept, in a dispute of its own
+  if (m.net !== c.latest.net) return void demand(!c.shutdown || c.frozen || unaware, "another net than L's");
   demand(until <= now + 3600n + SKEW, "valid for too long");
   const digest = k.digest(c.chain, "Close", closing(c, m.net, until));
   if (!k.verifies(digest, m.signature, c.params.signer[them(c)])) refuse(ERR.SIGNATURE, "bad signature");
