@@ -238,6 +238,29 @@ static void test_refused_expire_is_proposed_again(void **state) {
   assert_true(taken_back());
 }
 
+/* What was revealed needs no expiry: the window alone is waited for. */
+static void test_settles_once_all_are_revealed(void **state) {
+  (void)state;
+  assert_int_equal(duo_cancel(&d, 1, "a"), CH_OK);
+  duo_pump(&d);
+  assert_int_equal(duo_lock(&d, 0, "b", 100, 2, 2 * DAY), CH_OK);
+  duo_pump(&d);
+  duo_see(&d, 1);
+  duo_cut(&d);
+  assert_int_equal(duo_fulfil(&d, 1, "b", 2), CH_OK);
+  assert_int_equal(duo_command(&d, 1, CH_EV_CHALLENGE), CH_OK);
+  duo_mine(&d, 1); /* with the reveal */
+  duo_see(&d, 1);
+  duo_pass(&d, DUO_PERIOD);
+  assert_int_equal(duo_command(&d, 1, CH_EV_TICK), CH_OK);
+  assert_null(duo_wish(&d, 1, CH_TX_SETTLE));
+  duo_pass(&d, 1);
+  assert_int_equal(duo_command(&d, 1, CH_EV_TICK), CH_OK);
+  duo_mine(&d, 1);
+  duo_finalise(&d);
+  assert_true(duo_info(&d, 1).paid[1].v == 1100);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, opened, done)
 #define T_LOCKED(name) cmocka_unit_test_setup_teardown(name, locked, done)
 
@@ -258,6 +281,7 @@ int main(void) {
       T_LOCKED(test_reveal_a_second_too_late),
       T_LOCKED(test_resolved_once),
       T_LOCKED(test_refused_expire_is_proposed_again),
+      T_LOCKED(test_settles_once_all_are_revealed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
