@@ -86,7 +86,7 @@ class Tree:
             raise Broken(f"meson setup failed:\n{text}")
 
     def ninja(self, program):
-        status, text = output_of(["ninja", "-C", self.build, f"tests/{program}"])
+        status, text = output_of(["ninja", "--quiet", "-C", self.build, f"tests/{program}"])
         if status:
             raise Broken(f"does not compile:\n{text}")
         return os.path.join(self.build, "tests", program)
