@@ -1,7 +1,8 @@
 """Durable co-signed updates a second: the daemon as it is shipped beside what the machine allows, in turns.
 
   updates.py BUILD [--channels 1,64,256] [--pairs 5] [--seconds 3] [--dir DIR] [--per-request K]
-  updates.py BUILD --locks 16 ...     what that many conditional payments pending in each channel cost: with and without
+  updates.py BUILD --locks 16 ...     what that many conditional payments pending in each channel cost: beside channels
+                                      with as many plain payments behind them, so that both have rows of payments
 
 The limit is tests/bench/limit_updates.c, with the group size that is best in a sweep. The product is two channeld on one
 chain, paid through POST /v1/payments by tests/bench/load.c with one payment under way on each channel. Both daemons are
@@ -108,11 +109,24 @@ class Pair:
             node.stop()
             shutil.copytree(node.dir, os.path.join(self.saved, node.name))
 
+    def channels(self):
+        with open(self.list) as file:
+            return file.read().split()
+
+    def pay(self, count):
+        """So many plain payments in each channel."""
+        self.start()
+        for i, channel in enumerate(self.channels()):
+            self.payer.post("/v1/payments", {"wait_ms": 0, "payments": [
+                {"id": f"paid-{i}-{k}", "channel": channel, "amount": "1000"} for k in range(count)]})
+        want = str(DEPOSIT - count * 1000)
+        until("the payments", lambda: self.all(lambda c: want in c["balance"].values() and c["outstanding"] == 0))
+        self.save("paid")
+
     def lock(self, count):
         """So many conditional payments in each channel, which nobody claims."""
         self.start()
-        with open(self.list) as file:
-            channels = file.read().split()
+        channels = self.channels()
         for i, channel in enumerate(channels):
             for k in range(count):
                 self.payer.post("/v1/locks", {"id": f"lock-{i}-{k}", "channel": channel, "amount": "1000", "expires_in": 86400,
@@ -230,7 +244,9 @@ def compare(pair, channels):
 
 def cost_of_locks(pair, channels):
     """The same load on channels without and with locks, in turns."""
-    plain = pair.saved
+    new = pair.saved
+    pair.pay(ARGS.locks)
+    plain, pair.saved = pair.saved, new
     pair.lock(ARGS.locks)
     locked, runs = pair.saved, {plain: [], pair.saved: []}
     for _ in range(ARGS.pairs):

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #define MESSAGE 300 /* bytes: what a proposal of one payment takes, and its answer */
-#define RECORD 1700 /* bytes: a channel's durable record */
+#define RECORD 500  /* bytes: what an update writes of a channel's durable record */
 #define SIGNATURE 65
 
 /* Says why and ends the process: there is no point in going on. */
