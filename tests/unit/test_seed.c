@@ -246,7 +246,7 @@ static void only_the_exact_form(void **state) {
   }
 }
 
-/* Found by fuzz_seed: upper-case digits were read, and whatever stood behind a zero byte. */
+/* Found while its fuzzer was written: upper-case digits were read, and whatever stood behind a zero byte. */
 static void only_the_exact_plain_form(void **state) {
   const tempdir *dir = *state;
   uint8_t want[CD_SEED_LEN];
