@@ -62,6 +62,7 @@ cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
 ca=${SSL_CERT_FILE:-${CURL_CA_BUNDLE:-${NODE_EXTRA_CA_CERTS:-}}}
 if [ -f "$ca" ]; then
   install -D -m 644 "$ca" "$root$ca"
+  export NODE_EXTRA_CA_CERTS="${NODE_EXTRA_CA_CERTS:-$ca}" # npm looks nowhere else
 fi
 git clone --quiet --no-hardlinks . "$root/root/channel"
 
