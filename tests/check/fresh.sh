@@ -59,10 +59,11 @@ rm -f "$root.log"
 [ -z "$mirrors" ] || awk '{ print "deb", $1, $2, "main" }' <<<"$mirrors" >"$root/etc/apt/sources.list"
 apt_settings >"$root/etc/apt/apt.conf.d/90host" || true
 cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
+trusted=() # beside its own, which the package ca-certificates would put in the place of the host's
 ca=${SSL_CERT_FILE:-${CURL_CA_BUNDLE:-${NODE_EXTRA_CA_CERTS:-}}}
 if [ -f "$ca" ]; then
-  install -D -m 644 "$ca" "$root$ca"
-  export NODE_EXTRA_CA_CERTS="${NODE_EXTRA_CA_CERTS:-$ca}" # npm looks nowhere else
+  install -D -m 644 "$ca" "$root/root/host-ca.crt"
+  for name in SSL_CERT_FILE CURL_CA_BUNDLE NODE_EXTRA_CA_CERTS; do trusted+=("$name=/root/host-ca.crt"); done
 fi
 git clone --quiet --no-hardlinks . "$root/root/channel"
 
@@ -73,10 +74,10 @@ if [ -d "${VECTORS_DIR:-}" ]; then
 fi
 
 keep=(PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 "TERM=${TERM:-dumb}")
-for name in http_proxy https_proxy no_proxy HTTPS_PROXY SSL_CERT_FILE CURL_CA_BUNDLE NODE_EXTRA_CA_CERTS; do
+for name in http_proxy https_proxy no_proxy HTTPS_PROXY; do
   [ -z "${!name:-}" ] || keep+=("$name=${!name}")
 done
-if env -i "${keep[@]}" "${vectors[@]}" FRESH_ROOT="$root" \
+if env -i "${keep[@]}" "${trusted[@]}" "${vectors[@]}" FRESH_ROOT="$root" \
   unshare --mount --pid --fork --kill-child bash "$PWD/tests/check/fresh.sh" "$command" | sed -u 's/^/    /'; then
   echo "fresh: ok"
 else
