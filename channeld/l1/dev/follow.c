@@ -287,38 +287,59 @@ static bool find_reveal(cd_follow *f, const cd_dev_look *at, ch_reveal *reveal) 
          cd_dev_revealed_at(f->dev, &reveal->hash, at->final.number, &reveal->final_time, &earlier) == CH_OK;
 }
 
-/* All of them that are new, or, if the head is, that changed. They are few: the locks that are pending. */
-static void tell_reveals(cd_follow *f, const cd_dev_look *at, bool new_head) {
+/* A revealed hash is looked at again. */
+static bool mark_revealed(void *arg, uint64_t block, const ch_adj_event *event) {
+  cd_follow *f = arg;
+  size_t i = 0;
+  (void)block;
+  if (event->kind != CH_ADJ_REVEALED) return true;
+  pthread_mutex_lock(&f->lock);
+  for (watched_hash *h; (h = cd_table_next(&f->hashes, &i)) != NULL;) {
+    if (ch_hash_eq(&h->key.hash, &event->id)) h->told = false;
+  }
+  pthread_mutex_unlock(&f->lock);
+  return true;
+}
+
+static void store_reveal(cd_follow *f, const watched_hash *key, const ch_reveal *now, bool told) {
+  pthread_mutex_lock(&f->lock);
+  watched_hash *h = cd_table_get(&f->hashes, &key->key);
+  if (h != NULL) {
+    h->told = told;
+    if (told) h->reveal = *now;
+  }
+  pthread_mutex_unlock(&f->lock);
+  if (h != NULL && told && f->listener.reveal != NULL) f->listener.reveal(f->listener.ctx, &key->key.id, now);
+}
+
+/* Those that are new, that were revealed in a block after `since` (NULL: any may have been), or that are not final. A
+ * look at each at each block would take longer than the payments of channels with many of them. */
+static void tell_reveals(cd_follow *f, const cd_dev_look *at, const cd_dev_block *since) {
+  bool all = since == NULL || cd_dev_events(f->dev, since->number + 1, mark_revealed, f) != CH_OK;
   size_t n = 0, i = 0;
   pthread_mutex_lock(&f->lock);
-  watched_hash *all = f->hashes.n == 0 ? NULL : calloc(f->hashes.n, sizeof *all);
-  for (watched_hash *h; all != NULL && (h = cd_table_next(&f->hashes, &i)) != NULL;) {
-    if (new_head || !h->told) all[n++] = *h;
+  watched_hash *due = f->hashes.n == 0 ? NULL : calloc(f->hashes.n, sizeof *due);
+  for (watched_hash *h; due != NULL && (h = cd_table_next(&f->hashes, &i)) != NULL;) {
+    bool moving = h->reveal.head_time != 0 && h->reveal.final_time == 0;
+    if (all || !h->told || moving) due[n++] = *h;
   }
   pthread_mutex_unlock(&f->lock);
   for (i = 0; i < n; i++) {
-    ch_reveal now = all[i].reveal;
-    if (!find_reveal(f, at, &now)) continue;
-    bool same = now.head_time == all[i].reveal.head_time && now.final_time == all[i].reveal.final_time;
-    if (all[i].told && same) continue;
-    pthread_mutex_lock(&f->lock);
-    watched_hash *h = cd_table_get(&f->hashes, &all[i].key);
-    if (h != NULL) {
-      h->reveal = now;
-      h->told = true;
-    }
-    pthread_mutex_unlock(&f->lock);
-    if (h != NULL && f->listener.reveal != NULL) f->listener.reveal(f->listener.ctx, &all[i].key.id, &now);
+    ch_reveal now = due[i].reveal;
+    bool shown = find_reveal(f, at, &now);
+    bool same = now.head_time == due[i].reveal.head_time && now.final_time == due[i].reveal.final_time;
+    if (!shown || !due[i].told || !same) store_reveal(f, &due[i], &now, shown);
   }
-  free(all);
+  free(due);
 }
 
 static void tell(cd_follow *f, const cd_dev_look *new_look) {
-  bool new_head = !f->has_look || !ch_hash_eq(&f->look.head.hash, &new_look->head.hash);
+  const cd_dev_block before = f->look.head;
+  bool had_look = f->has_look, new_head = !had_look || !ch_hash_eq(&before.hash, &new_look->head.hash);
   take_clock(f, new_look);
   f->look = *new_look;
   f->has_look = true;
-  tell_reveals(f, new_look, new_head);
+  tell_reveals(f, new_look, had_look ? &before : NULL);
   for (size_t i = 0; i < f->n_found; i++) {
     tell_view(f, &f->found[i]);
   }
