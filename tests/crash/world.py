@@ -26,6 +26,7 @@ CHEAT = os.path.join(BUILD, "tests", "cheat")
 KINDS = ("commit", "chain", "write", "sync", "truncate", "rename", "unlink", "send", "http")  # as in shim.c
 PERIOD, FUNDS, BOND = 60, 1000, 20
 WAIT = float(os.environ.get("CRASH_WAIT", "30"))  # seconds until something that should happen counts as failed
+REAPED = 5  # seconds, at most, from a broken connection until the end of the process that was killed
 GONE = (OSError, http.client.HTTPException, json.JSONDecodeError)  # no answer, as the daemon was killed
 
 
@@ -130,8 +131,9 @@ class Party(Node):
                 try:
                     super().start()
                 except (AssertionError, *GONE) as error:
-                    time.sleep(0.01)
-                    if self.process.poll() is None:
+                    try:
+                        self.process.wait(REAPED)
+                    except subprocess.TimeoutExpired:
                         raise Broken(f"{self.name} does not start: {error}") from error
                     self.mourn()
 
