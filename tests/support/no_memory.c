@@ -4,6 +4,8 @@
 #include <malloc.h>
 #include <stdlib.h>
 
+#include "wrapped.h"
+
 #define MOST_FRAMES 64
 #define MOST_PLACES 4096
 
@@ -129,11 +131,6 @@ static void check_same(const ch_channel *c, record *before) {
   free(before->bytes);
 }
 
-ch_err __real_ch_step(ch_channel **next, ch_effects *fx, const ch_channel *cur, const ch_env *env, const ch_event *ev,
-                      const ch_signer *signer);
-ch_err __wrap_ch_step(ch_channel **next, ch_effects *fx, const ch_channel *cur, const ch_env *env, const ch_event *ev,
-                      const ch_signer *signer);
-
 ch_err __wrap_ch_step(ch_channel **next, ch_effects *fx, const ch_channel *cur, const ch_env *env, const ch_event *ev,
                       const ch_signer *signer) {
   for (;;) {
@@ -183,19 +180,6 @@ ch_err __wrap_ch_msg_decode(ch_msg *out, bool *known, const uint8_t *in, size_t 
   } while (again(err));
   return err;
 }
-
-ch_err __real_ch_open_request(const ch_opening *opening, const ch_signer *signer, ch_effects *fx);
-ch_err __wrap_ch_open_request(const ch_opening *opening, const ch_signer *signer, ch_effects *fx);
-ch_err __real_ch_open_answer(ch_channel **next, ch_effects *fx, const ch_env *env, const ch_msg *request,
-                             const ch_pubkey *peer, const ch_chain *chain, const ch_addr *payout, const ch_hash *nonce,
-                             const ch_signer *signer);
-ch_err __wrap_ch_open_answer(ch_channel **next, ch_effects *fx, const ch_env *env, const ch_msg *request,
-                             const ch_pubkey *peer, const ch_chain *chain, const ch_addr *payout, const ch_hash *nonce,
-                             const ch_signer *signer);
-ch_err __real_ch_open_finish(ch_channel **next, ch_effects *fx, const ch_env *env, const ch_opening *opening,
-                             const ch_msg *accept, const ch_signer *signer);
-ch_err __wrap_ch_open_finish(ch_channel **next, ch_effects *fx, const ch_env *env, const ch_opening *opening,
-                             const ch_msg *accept, const ch_signer *signer);
 
 ch_err __wrap_ch_open_request(const ch_opening *opening, const ch_signer *signer, ch_effects *fx) {
   for (;;) {

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "wrapped.h"
+
 #define KNOWN 16 /* requests in one call */
 
 slow_engine_state slow_engine;
@@ -167,23 +169,6 @@ static ch_err repeat(const call *c, ch_channel **next, const ch_signer *signer) 
   free(after);
   return err;
 }
-
-ch_err __real_ch_step(ch_channel **next, ch_effects *fx, const ch_channel *cur, const ch_env *env, const ch_event *ev,
-                      const ch_signer *signer);
-ch_err __wrap_ch_step(ch_channel **next, ch_effects *fx, const ch_channel *cur, const ch_env *env, const ch_event *ev,
-                      const ch_signer *signer);
-ch_err __real_ch_open_request(const ch_opening *opening, const ch_signer *signer, ch_effects *fx);
-ch_err __wrap_ch_open_request(const ch_opening *opening, const ch_signer *signer, ch_effects *fx);
-ch_err __real_ch_open_answer(ch_channel **next, ch_effects *fx, const ch_env *env, const ch_msg *request,
-                             const ch_pubkey *peer, const ch_chain *chain, const ch_addr *payout, const ch_hash *nonce,
-                             const ch_signer *signer);
-ch_err __wrap_ch_open_answer(ch_channel **next, ch_effects *fx, const ch_env *env, const ch_msg *request,
-                             const ch_pubkey *peer, const ch_chain *chain, const ch_addr *payout, const ch_hash *nonce,
-                             const ch_signer *signer);
-ch_err __real_ch_open_finish(ch_channel **next, ch_effects *fx, const ch_env *env, const ch_opening *opening,
-                             const ch_msg *accept, const ch_signer *signer);
-ch_err __wrap_ch_open_finish(ch_channel **next, ch_effects *fx, const ch_env *env, const ch_opening *opening,
-                             const ch_msg *accept, const ch_signer *signer);
 
 static ch_err make_step(const call *c, ch_channel **next, const ch_signer *signer) {
   return __real_ch_step(next, c->fx, c->cur, c->env, c->ev, signer);

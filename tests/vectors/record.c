@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "wrapped.h"
+
 /* By what was hashed or signed, as hex: what it says. */
 static json_t *outcomes, *digests, *signatures;
 
@@ -305,10 +307,6 @@ static void end_step(json_t *o, ch_err err, const ch_effects *fx, const ch_chann
   if (c != NULL) json_object_set_new(o, "after", stand(c, env));
 }
 
-ch_err __real_ch_step(ch_channel **next, ch_effects *fx, const ch_channel *cur, const ch_env *env, const ch_event *ev,
-                      const ch_signer *signer);
-ch_err __wrap_ch_step(ch_channel **next, ch_effects *fx, const ch_channel *cur, const ch_env *env, const ch_event *ev,
-                      const ch_signer *signer);
 ch_err __wrap_ch_step(ch_channel **next, ch_effects *fx, const ch_channel *cur, const ch_env *env, const ch_event *ev,
                       const ch_signer *signer) {
   if (rec.d == NULL) return __real_ch_step(next, fx, cur, env, ev, signer);
@@ -349,8 +347,6 @@ static void put_head(void) {
   json_object_set(rec.all, "steps", rec.steps);
 }
 
-ch_err __real_ch_open_request(const ch_opening *opening, const ch_signer *signer, ch_effects *fx);
-ch_err __wrap_ch_open_request(const ch_opening *opening, const ch_signer *signer, ch_effects *fx);
 ch_err __wrap_ch_open_request(const ch_opening *opening, const ch_signer *signer, ch_effects *fx) {
   if (rec.d == NULL) return __real_ch_open_request(opening, signer, fx);
   put_head();
@@ -361,12 +357,6 @@ ch_err __wrap_ch_open_request(const ch_opening *opening, const ch_signer *signer
   return err;
 }
 
-ch_err __real_ch_open_answer(ch_channel **next, ch_effects *fx, const ch_env *env, const ch_msg *request,
-                             const ch_pubkey *peer, const ch_chain *chain, const ch_addr *payout, const ch_hash *nonce,
-                             const ch_signer *signer);
-ch_err __wrap_ch_open_answer(ch_channel **next, ch_effects *fx, const ch_env *env, const ch_msg *request,
-                             const ch_pubkey *peer, const ch_chain *chain, const ch_addr *payout, const ch_hash *nonce,
-                             const ch_signer *signer);
 ch_err __wrap_ch_open_answer(ch_channel **next, ch_effects *fx, const ch_env *env, const ch_msg *request,
                              const ch_pubkey *peer, const ch_chain *chain, const ch_addr *payout, const ch_hash *nonce,
                              const ch_signer *signer) {
@@ -381,10 +371,6 @@ ch_err __wrap_ch_open_answer(ch_channel **next, ch_effects *fx, const ch_env *en
   return err;
 }
 
-ch_err __real_ch_open_finish(ch_channel **next, ch_effects *fx, const ch_env *env, const ch_opening *opening,
-                             const ch_msg *accept, const ch_signer *signer);
-ch_err __wrap_ch_open_finish(ch_channel **next, ch_effects *fx, const ch_env *env, const ch_opening *opening,
-                             const ch_msg *accept, const ch_signer *signer);
 ch_err __wrap_ch_open_finish(ch_channel **next, ch_effects *fx, const ch_env *env, const ch_opening *opening,
                              const ch_msg *accept, const ch_signer *signer) {
   if (rec.d == NULL) return __real_ch_open_finish(next, fx, env, opening, accept, signer);

@@ -12,15 +12,8 @@ static void hash_number(ch_keccak *k, uint64_t value) {
   ch_keccak_update(k, bytes, sizeof bytes);
 }
 
-static uint64_t chain_number(cd_dev *dev, const char *sql) {
-  cd_sql_run run = cd_sql_start(&dev->db, sql);
-  uint64_t value = cd_sql_row(&run) ? cd_sql_int(&run, 0) : 0;
-  cd_sql_done(&run);
-  return value;
-}
-
 uint64_t cd_dev_clock_offset(cd_dev *dev) {
-  return chain_number(dev, "SELECT clock_offset FROM chain");
+  return cd_sql_number(&dev->db, "SELECT clock_offset FROM chain");
 }
 
 uint64_t cd_dev_now(cd_dev *dev) {
@@ -66,7 +59,7 @@ static void put_block(cd_dev *dev, cd_dev_block *block, const ch_hash *tx_hashes
   ch_keccak_update(&k, block->parent.b, sizeof block->parent.b);
   hash_number(&k, block->number);
   hash_number(&k, block->time);
-  hash_number(&k, chain_number(dev, "SELECT branch FROM chain"));
+  hash_number(&k, cd_sql_number(&dev->db, "SELECT branch FROM chain"));
   ch_keccak_update(&k, tx_hashes, n * sizeof *tx_hashes);
   ch_keccak_final(&k, &block->hash);
   cd_sql_run run = cd_sql_start(&dev->db, "INSERT INTO blocks (number, parent, hash, time) VALUES (?, ?, ?, ?)");

@@ -315,12 +315,13 @@ static void store_reveal(cd_follow *f, const watched_hash *key, const ch_reveal 
 /* Those that are new, that were revealed in a block after `since` (NULL: any may have been), or that are not final. A
  * look at each at each block would take longer than the payments of channels with many of them. */
 static void tell_reveals(cd_follow *f, const cd_dev_look *at, const cd_dev_block *since) {
-  bool all = since == NULL || cd_dev_events(f->dev, since->number + 1, mark_revealed, f) != CH_OK;
+  bool all = since == NULL, new_head = all || !ch_hash_eq(&since->hash, &at->head.hash);
+  if (new_head && !all) all = cd_dev_events(f->dev, since->number + 1, mark_revealed, f) != CH_OK;
   size_t n = 0, i = 0;
   pthread_mutex_lock(&f->lock);
   watched_hash *due = f->hashes.n == 0 ? NULL : calloc(f->hashes.n, sizeof *due);
   for (watched_hash *h; due != NULL && (h = cd_table_next(&f->hashes, &i)) != NULL;) {
-    bool moving = h->reveal.head_time != 0 && h->reveal.final_time == 0;
+    bool moving = new_head && h->reveal.head_time != 0 && h->reveal.final_time == 0;
     if (all || !h->told || moving) due[n++] = *h;
   }
   pthread_mutex_unlock(&f->lock);
