@@ -176,7 +176,7 @@ static void free_all(l1 *l) {
 }
 
 static ch_err open_nodes(l1 *l, const cd_l1_evm_config *cfg, bool *offline, char why[CD_EVM_WHY]) {
-  cd_rpc_config rpc = {.urls = cfg->urls, .n_urls = cfg->n_urls};
+  cd_rpc_config rpc = {.urls = cfg->urls, .n_urls = cfg->n_urls, .http = cfg->http};
   ch_err err = cd_rpc_new(&l->rpc, &rpc, why);
   if (err == CH_OK) err = cd_check_chain(l->rpc, cfg->chain_id, &l->chain.chain_id, offline, why);
   l->chain.adjudicator = cfg->contract;
@@ -192,7 +192,9 @@ static ch_err open_follow(l1 *l, const cd_l1_evm_config *cfg, char why[CD_EVM_WH
                                  .chain = l->chain,
                                  .confirmations = cfg->confirmations,
                                  .tag = cfg->final_tag,
-                                 .poll_ms = cfg->poll_ms == 0 ? CD_EVM_POLL_MS : cfg->poll_ms};
+                                 .poll_ms = cfg->poll_ms == 0 ? CD_EVM_POLL_MS : cfg->poll_ms,
+                                 .wall = cfg->wall,
+                                 .wall_ctx = cfg->wall_ctx};
   return err == CH_OK ? cd_evm_follow_new(&l->follow, &follow) : err;
 }
 
@@ -217,7 +219,8 @@ ch_err cd_l1_evm_open(cd_l1 *out, const cd_l1_evm_config *cfg, char why[CD_EVM_W
     free_all(l);
     return err;
   }
-  if (!offline) cd_check_rest(l->rpc, &l->writer.account, (uint64_t)time(NULL));
+  uint64_t wall = cfg->wall != NULL ? cfg->wall(cfg->wall_ctx) : (uint64_t)time(NULL);
+  if (!offline) cd_check_rest(l->rpc, &l->writer.account, wall);
   *out = (cd_l1){.ctx = l, .ops = &OPS};
   return CH_OK;
 }

@@ -3,6 +3,7 @@
 #define CHANNELD_L1_EVM_ADAPTER_H
 
 #include "l1/evm/check.h"
+#include "l1/evm/http.h"
 #include "ports.h"
 
 #define CD_EVM_WHY CD_CHECK_WHY
@@ -19,6 +20,10 @@ typedef struct cd_l1_evm_config {
   const char *final_tag;    /* "safe" or "finalized": instead of confirmations; else NULL */
   uint32_t poll_ms;         /* how often to look; 0: CD_EVM_POLL_MS */
   uint64_t fee_limit;       /* wei for each unit of gas */
+  /* For tests: in place of libcurl, closed with the adapter, and of the system's clock in seconds; NULL: those. */
+  const cd_http *http;
+  uint64_t (*wall)(void *ctx);
+  void *wall_ctx;
 } cd_l1_evm_config;
 
 /* Asks the nodes whether chain and contract are the right ones and fills *out; sodium_init() comes before. The
