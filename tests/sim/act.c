@@ -128,7 +128,7 @@ static void act_wait(world *w) {
 /* --- Faults --------------------------------------------------------------------------------------------------- */
 
 static void act_lose_memory(world *w, node *n) {
-  if (w->ending || w->liar) return;
+  if (w->ending) return;
   unsigned what = rng_below(&w->rng, 100);
   if (what < 10) node_restore(w, n);
   if (what >= 10 && what < (w->twin[n->side] ? 60 : 14)) node_clone(w, n);

@@ -81,7 +81,8 @@
   X(LATE_ACCEPT, "accept in the last seconds of a dispute, or after the ending")                                       \
   X(LIAR_ON_CHAIN, "transaction of the liar")                                                                          \
   X(LIAR_REVEAL, "reveal by the liar at the last second")                                                              \
-  X(DEAD_EPOCH, "payment with a dead epoch behind a stalled node")
+  X(DEAD_EPOCH, "payment with a dead epoch behind a stalled node")                                                     \
+  X(LOST_TO_LIAR, "memory lost or doubled beside a lying peer")
 
 typedef enum sim_kind {
 #define SIM_ENUM(sym, name) K_##sym,

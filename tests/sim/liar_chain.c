@@ -63,6 +63,10 @@ static void settle(world *w) {
   liar_wants(w, ch_amount_of(0), &tx);
 }
 
+void liar_takes_its_money(world *w) {
+  if (chain_head(w)->state.slots.disputed && w->now > chain_head(w)->state.slots.deadline) settle(w);
+}
+
 static void use_paper(world *w) {
   const liar *l = w->liar;
   if (!l->n_papers) return;

@@ -59,6 +59,7 @@ static void run_out(world *w) {
     if (all_in(w, CH_PHASE_CLOSED)) return;
     if (chain_head(w)->state.slots.disputed) to_the_deadline(w);
     if (any_in(w, CH_PHASE_SHUTDOWN)) pass_time(w, LONGEST); /* hash locks expire */
+    if (w->liar && w->lost[lone_honest(w)]) liar_takes_its_money(w);
     /* A contract's lock is for the chain to decide, or for its payer. */
     pass_block(w, 0);
     bool stuck = w->liar ? !chain_head(w)->state.slots.disputed : any_in(w, CH_PHASE_SHUTDOWN);

@@ -23,6 +23,7 @@ void node_restore(world *w, node *n) {
   disk_copy(&n->disk, &n->copy);
   w->lost[n->side] = true;
   happened(w, K_RESTORE);
+  if (w->liar) happened(w, K_LOST_TO_LIAR);
   happened(w, K_FREEZE);
   node_boot(w, n);
   insist(w, n, CH_EV_FREEZE);
@@ -56,6 +57,7 @@ void node_clone(world *w, node *n) {
   w->twin[s] = twin;
   w->lost[s] = w->cloned[s] = true;
   happened(w, K_CLONE);
+  if (w->liar) happened(w, K_LOST_TO_LIAR);
   node_boot(w, twin);
   swap(w, n);
   node_look_at_chain(w, n);

@@ -76,6 +76,7 @@ typedef struct pay_row {
   uint64_t version;
   ch_op op;
   bool expected; /* claimed in time: it must not be lost */
+  uint8_t again; /* how often it came in once more: to a clone, whose states the other copy has replaced */
 } pay_row;
 
 /* What is on the node's disk: changed only by a whole transaction. */
@@ -298,6 +299,8 @@ void liar_at_end(world *w);
 void liar_falls_silent(world *w);
 void liar_connected(world *w);
 void liar_mines(world *w, block *b);
+/* Settles a dispute that is over: an honest side that has forgotten the state in it cannot. */
+void liar_takes_its_money(world *w);
 
 /* check.c */
 void check_always(world *w);
