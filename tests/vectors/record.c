@@ -4,141 +4,51 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "noted.h"
 #include "wrapped.h"
 
-/* By what was hashed or signed, as hex: what it says. */
-static json_t *outcomes, *digests, *signatures;
-
 static struct {
-  duo *d;
+  duo *d[2]; /* the first channel, and of `move` the second */
+  int n;
   json_t *all, *steps;
-  json_t *made;      /* signatures of the step under way */
   const char *about; /* until the first step */
   const char *note, *forged;
   uint8_t *copy[2];
   size_t copy_len[2], copy_step[2], n_paid[2], n_got[2];
+  ch_onchain fork_head;
+  size_t fork_step, fork_reveals;
 } rec;
 
-static json_t *said(json_t *table, const void *key, size_t len) {
-  char hex[2 * 64 + 1];
-  ch_hex(hex, key, len);
-  return json_object_get(table, hex);
+/* Whose a key or a signer is, in which channel. */
+typedef struct place {
+  int channel, side;
+} place;
+
+static place place_of(bool (*is)(const duo_side *, const void *), const void *what) {
+  for (int c = 0; c < rec.n; c++)
+    for (int s = 0; s < 2; s++)
+      if (is(&rec.d[c]->side[s], what)) return (place){c, s};
+  return (place){0, -1};
 }
 
-static void keep(json_t *table, const void *key, size_t len, json_t *what) {
-  char hex[2 * 64 + 1];
-  ch_hex(hex, key, len);
-  json_object_set_new(table, hex, what);
+static bool has_key(const duo_side *side, const void *key) {
+  return memcmp(key, &side->node_key, sizeof(ch_secret)) == 0 ||
+         memcmp(key, &side->channel_key, sizeof(ch_secret)) == 0;
 }
 
-/* --- What is hashed and signed ----------------------------------------------------------------------------------- */
-
-void __real_ch_outcome_hash(ch_hash *out, const ch_outcome *outcome);
-void __wrap_ch_outcome_hash(ch_hash *out, const ch_outcome *outcome);
-void __wrap_ch_outcome_hash(ch_hash *out, const ch_outcome *outcome) {
-  __real_ch_outcome_hash(out, outcome);
-  if (rec.d == NULL) return;
-  json_t *o = json_object();
-  put_net(o, "net", outcome->net);
-  put_hash(o, "locksHash", outcome->locks_hash);
-  put_hash(o, "blind", outcome->blind);
-  keep(outcomes, out->b, sizeof out->b, o);
+static bool is_signer(const duo_side *side, const void *ctx) {
+  return side == ctx;
 }
 
-/* The typed data `type` with this digest. */
-static json_t *note_digest(const ch_hash *digest, const char *type) {
-  json_t *o = json_object(), *m = json_object();
-  json_object_set_new(o, "type", json_string(type));
-  json_object_set_new(o, "data", m);
-  put_hash(o, "digest", *digest);
-  keep(digests, digest->b, sizeof digest->b, o);
-  return m;
+static bool has_address(const duo_side *side, const void *address) {
+  return ch_addr_eq(&side->address, address);
 }
 
-void __real_ch_state_digest(ch_hash *out, const ch_hash *domain, const ch_state *s);
-void __wrap_ch_state_digest(ch_hash *out, const ch_hash *domain, const ch_state *s);
-void __wrap_ch_state_digest(ch_hash *out, const ch_hash *domain, const ch_state *s) {
-  __real_ch_state_digest(out, domain, s);
-  if (rec.d == NULL) return;
-  json_t *m = note_digest(out, "State");
-  json_t *outcome = said(outcomes, s->outcome_hash.b, sizeof s->outcome_hash.b);
-  put_hash(m, "id", s->id);
-  put_number(m, "epoch", s->epoch);
-  put_number(m, "version", s->version);
-  put_hash(m, "outcomeHash", s->outcome_hash);
-  if (outcome != NULL) json_object_set(said(digests, out->b, sizeof out->b), "outcome", outcome);
+static int side_of_key(const ch_secret *key) {
+  return place_of(has_key, key).side;
 }
 
-void __real_ch_close_digest(ch_hash *out, const ch_hash *domain, const ch_close *c);
-void __wrap_ch_close_digest(ch_hash *out, const ch_hash *domain, const ch_close *c);
-void __wrap_ch_close_digest(ch_hash *out, const ch_hash *domain, const ch_close *c) {
-  __real_ch_close_digest(out, domain, c);
-  if (rec.d == NULL) return;
-  json_t *m = note_digest(out, "Close");
-  put_hash(m, "id", c->id);
-  put_number(m, "epoch", c->epoch);
-  put_net(m, "net", c->net);
-  put_number(m, "validUntil", c->valid_until);
-}
-
-void __real_ch_withdraw_digest(ch_hash *out, const ch_hash *domain, const ch_withdraw *w);
-void __wrap_ch_withdraw_digest(ch_hash *out, const ch_hash *domain, const ch_withdraw *w);
-void __wrap_ch_withdraw_digest(ch_hash *out, const ch_hash *domain, const ch_withdraw *w) {
-  __real_ch_withdraw_digest(out, domain, w);
-  if (rec.d == NULL) return;
-  json_t *m = note_digest(out, "Withdraw");
-  put_hash(m, "id", w->id);
-  put_number(m, "epoch", w->epoch);
-  put_number(m, "seq", w->seq);
-  put_number(m, "side", w->side);
-  put_amount(m, "amount", w->amount);
-  put_number(m, "validUntil", w->valid_until);
-}
-
-void __real_ch_challenge_digest(ch_hash *out, const ch_hash *domain, const ch_challenge *c);
-void __wrap_ch_challenge_digest(ch_hash *out, const ch_hash *domain, const ch_challenge *c);
-void __wrap_ch_challenge_digest(ch_hash *out, const ch_hash *domain, const ch_challenge *c) {
-  __real_ch_challenge_digest(out, domain, c);
-  if (rec.d == NULL) return;
-  json_t *m = note_digest(out, "Challenge");
-  put_hash(m, "id", c->id);
-  put_number(m, "epoch", c->epoch);
-  put_number(m, "side", c->side);
-  put_number(m, "version", c->version);
-  put_hash(m, "outcomeHash", c->outcome_hash);
-  put_number(m, "validUntil", c->valid_until);
-}
-
-void __real_ch_open_digest(ch_hash *out, const ch_hash *domain, const ch_open_statement *s);
-void __wrap_ch_open_digest(ch_hash *out, const ch_hash *domain, const ch_open_statement *s);
-void __wrap_ch_open_digest(ch_hash *out, const ch_hash *domain, const ch_open_statement *s) {
-  __real_ch_open_digest(out, domain, s);
-  if (rec.d == NULL) return;
-  json_t *m = note_digest(out, "OpenStatement");
-  put_hash(m, "id", s->id);
-  put_hash(m, "paramsHash", s->params_hash);
-  put_number(m, "side", s->side);
-  put_addr(m, "signer", s->signer);
-  put_hash(m, "peerNode", s->peer_node);
-}
-
-ch_err __real_ch_sign(ch_sig *out, const ch_hash *digest, const ch_secret *key);
-ch_err __wrap_ch_sign(ch_sig *out, const ch_hash *digest, const ch_secret *key);
-ch_err __wrap_ch_sign(ch_sig *out, const ch_hash *digest, const ch_secret *key) {
-  ch_err err = __real_ch_sign(out, digest, key);
-  if (rec.d == NULL || err) return err;
-  const duo_side *b = &rec.d->side[1];
-  bool second = memcmp(key, &b->node_key, sizeof *key) == 0 || memcmp(key, &b->channel_key, sizeof *key) == 0;
-  json_t *o = json_copy(said(digests, digest->b, sizeof digest->b));
-  json_object_set_new(o, "signer", json_integer(second));
-  put_sig(o, "signature", *out);
-  if (rec.made != NULL) json_array_append(rec.made, o);
-  keep(signatures, out->b, sizeof out->b, o);
-  return CH_OK;
-}
-
-/* --- Steps ---------------------------------------------------------------------------------------------------------
- */
+/* --- Steps ------------------------------------------------------------------------------------------------------- */
 
 static const char *event_name(ch_event_kind kind) {
   static const char *const names[] = {"",          "connect", "disconnect", "message",  "pay",     "close",
@@ -156,17 +66,20 @@ static void put_bytes(json_t *o, const ch_msg *m) {
   json_object_set_new(o, "message", show_message(m));
 }
 
-static json_t *new_step(int side, const char *event) {
+/* Side -1: nobody's of this channel. */
+static json_t *new_step(place at, const char *event) {
   json_t *o = add(rec.steps);
+  const duo *d = rec.d[at.channel];
   if (rec.note != NULL) json_object_set_new(o, "note", json_string(rec.note));
   rec.note = NULL;
-  json_object_set_new(o, "side", json_integer(side));
+  if (at.channel > 0) json_object_set_new(o, "channel", json_integer(at.channel));
+  if (at.side >= 0) json_object_set_new(o, "side", json_integer(at.side));
   json_object_set_new(o, "event", json_string(event));
   if (rec.forged != NULL) json_object_set_new(o, "forged", json_string(rec.forged));
   rec.forged = NULL;
-  put_number(o, "now", rec.d->now);
-  put_number(o, "headTime", rec.d->head_time);
-  put_number(o, "finalTime", rec.d->final_time);
+  put_number(o, "now", d->now);
+  put_number(o, "headTime", d->head_time);
+  put_number(o, "finalTime", d->final_time);
   return o;
 }
 
@@ -177,17 +90,46 @@ static void put_reveal(json_t *o, const ch_reveal *r) {
   put_number(o, "revealedFinally", r->final_time);
 }
 
+static void put_target(json_t *o, const ch_target *to) {
+  if (!to->set) return;
+  json_t *t = json_object();
+  put_hash(t, "params_hash", to->params_hash);
+  put_number(t, "epoch", to->epoch);
+  put_number(t, "side", to->side);
+  json_object_set_new(o, "to", t);
+}
+
+static void put_resolve(json_t *o, const ch_event *ev) {
+  put_hash(o, "lock", ev->u.resolve.lock);
+  if (!ch_hash_is_zero(&ev->u.resolve.preimage)) put_hash(o, "preimage", ev->u.resolve.preimage);
+}
+
+static void put_views(json_t *o, const ch_chain_view *view) {
+  json_object_set_new(o, "head", show_onchain(&view->head));
+  json_object_set_new(o, "final", show_onchain(&view->final));
+}
+
 static void put_event(json_t *o, const ch_event *ev) {
-  if (ev->kind == CH_EV_MESSAGE) put_bytes(o, ev->u.msg);
-  if (ev->kind == CH_EV_PAY) json_object_set_new(o, "operations", show_ops(ev->u.pay.ops, ev->u.pay.n));
-  if (ev->kind == CH_EV_WITHDRAW) put_amount(o, "amount", ev->u.withdraw.amount);
-  if (ev->kind == CH_EV_DEPOSIT) put_amount(o, "amount", ev->u.deposit.amount);
-  if (ev->kind == CH_EV_FULFIL || ev->kind == CH_EV_CANCEL) put_hash(o, "lock", ev->u.resolve.lock);
-  if (ev->kind == CH_EV_FULFIL) put_hash(o, "preimage", ev->u.resolve.preimage);
-  if (ev->kind == CH_EV_REVEAL) put_reveal(o, ev->u.reveal);
-  if (ev->kind != CH_EV_CHAIN) return;
-  json_object_set_new(o, "head", show_onchain(&ev->u.view->head));
-  json_object_set_new(o, "final", show_onchain(&ev->u.view->final));
+  switch (ev->kind) {
+  case CH_EV_PAY: json_object_set_new(o, "operations", show_ops(ev->u.pay.ops, ev->u.pay.n)); break;
+  case CH_EV_WITHDRAW:
+    put_amount(o, "amount", ev->u.withdraw.amount);
+    put_target(o, &ev->u.withdraw.to);
+    break;
+  case CH_EV_DEPOSIT: put_amount(o, "amount", ev->u.deposit.amount); break;
+  case CH_EV_FULFIL:
+  case CH_EV_CANCEL: put_resolve(o, ev); break;
+  case CH_EV_REVEAL: put_reveal(o, ev->u.reveal); break;
+  case CH_EV_CHAIN: put_views(o, ev->u.view); break;
+  case CH_EV_MESSAGE: /* begin_step */
+  case CH_EV_LINK_UP:
+  case CH_EV_LINK_DOWN:
+  case CH_EV_CLOSE:
+  case CH_EV_CHALLENGE:
+  case CH_EV_TICK:
+  case CH_EV_FREEZE:
+  case CH_EV_RESUME: break;
+  }
 }
 
 static const char *status_name(ch_payment_status s) {
@@ -201,6 +143,8 @@ static void put_payment(json_t *list, const ch_effect *e) {
   json_object_set_new(o, "payer", json_integer(e->u.payment.payer));
   json_object_set_new(o, "status", json_string(status_name(e->u.payment.status)));
   put_amount(o, "amount", e->u.payment.op.amount);
+  if (e->u.payment.status == CH_PAYMENT_SETTLED && ch_amount_cmp(e->u.payment.paid, e->u.payment.op.amount) != 0)
+    put_amount(o, "paid", e->u.payment.paid);
   if (e->u.payment.version) put_number(o, "version", e->u.payment.version);
   if (e->u.payment.reason) json_object_set_new(o, "reason", json_integer((int)e->u.payment.reason));
   if (e->u.payment.has_preimage) put_hash(o, "preimage", e->u.payment.preimage);
@@ -213,7 +157,7 @@ static void put_carried(json_t *list, json_t *message) {
   json_object_foreach(message, key, value) {
     if (json_is_object(value)) put_carried(list, value);
     const char *text = json_string_value(value);
-    json_t *known = text && strlen(text) == 2 + 128 ? json_object_get(signatures, text + 2) : NULL;
+    json_t *known = text && strlen(text) == 2 + 128 ? noted_signature(text + 2) : NULL;
     if (known != NULL) json_array_append(list, known);
   }
 }
@@ -288,14 +232,9 @@ static json_t *stand(const ch_channel *c, const ch_env *env) {
   return o;
 }
 
-static int side_of(const ch_signer *signer) {
-  return signer->ctx == &rec.d->side[0] ? 0 : 1;
-}
-
 /* After the engine's answer. */
 static void end_step(json_t *o, ch_err err, const ch_effects *fx, const ch_channel *c, const ch_env *env) {
-  json_t *made = rec.made;
-  rec.made = NULL;
+  json_t *made = noted_made();
   if (err) {
     json_object_set_new(o, "refused", json_integer((int)err));
     json_object_set_new(o, "error", json_string(ch_err_name(err)));
@@ -307,51 +246,69 @@ static void end_step(json_t *o, ch_err err, const ch_effects *fx, const ch_chann
   if (c != NULL) json_object_set_new(o, "after", stand(c, env));
 }
 
+/* An event of the engine begins; a message stands in clear where it was sent, if it was. */
+static json_t *begin_step(const ch_signer *signer, const char *event, const ch_msg *message) {
+  const bool forged = rec.forged != NULL;
+  json_t *o = new_step(place_of(is_signer, signer->ctx), event);
+  if (message != NULL) put_bytes(o, message);
+  if (!forged) json_object_del(o, "message");
+  noted_collect();
+  return o;
+}
+
 ch_err __wrap_ch_step(ch_channel **next, ch_effects *fx, const ch_channel *cur, const ch_env *env, const ch_event *ev,
                       const ch_signer *signer) {
-  if (rec.d == NULL) return __real_ch_step(next, fx, cur, env, ev, signer);
-  const bool forged = rec.forged != NULL;
-  json_t *o = new_step(side_of(signer), event_name(ev->kind));
+  if (rec.n == 0) return __real_ch_step(next, fx, cur, env, ev, signer);
+  json_t *o = begin_step(signer, event_name(ev->kind), ev->kind == CH_EV_MESSAGE ? ev->u.msg : NULL);
   put_event(o, ev);
-  if (!forged) json_object_del(o, "message"); /* it stands where it was sent */
-  rec.made = json_array();
   ch_err err = __real_ch_step(next, fx, cur, env, ev, signer);
   end_step(o, err, fx, err ? cur : *next, env);
   return err;
 }
 
-/* --- Opening -------------------------------------------------------------------------------------------------------
- */
+/* --- Opening ----------------------------------------------------------------------------------------------------- */
 
-static void put_head(void) {
-  duo *d = rec.d;
-  json_t *chain = json_object(), *sides = json_array(), *env = json_object();
-  json_object_set_new(rec.all, "about", json_string(rec.about));
-  put_number(chain, "chainId", d->chain.chain_id);
-  put_addr(chain, "adjudicator", d->chain.adjudicator);
-  json_object_set_new(rec.all, "chain", chain);
-  put_number(env, "freshness", DUO_FRESHNESS);
-  put_number(env, "margin", DUO_MARGIN);
-  json_object_set_new(rec.all, "settings", env);
+static void put_keys(json_t *o, const duo_side *side) {
+  put_hex(o, "channelKey", side->channel_key.b, sizeof side->channel_key.b);
+  put_hash(o, "nonce", side->nonce);
+}
+
+static void put_sides(void) {
+  json_t *sides = json_array();
   for (int s = 0; s < 2; s++) {
-    const duo_side *me = &d->side[s];
+    const duo_side *me = &rec.d[0]->side[s];
     json_t *o = add(sides);
     put_hex(o, "nodeKey", me->node_key.b, sizeof me->node_key.b);
     put_hex(o, "nodeId", me->node_id.b, sizeof me->node_id.b);
-    put_hex(o, "channelKey", me->channel_key.b, sizeof me->channel_key.b);
-    put_hash(o, "nonce", me->nonce);
+    put_keys(o, me);
     put_addr(o, "payout", me->address);
     put_hash(o, "instance", me->instance);
   }
   json_object_set_new(rec.all, "sides", sides);
+  if (rec.n == 1) return;
+  json_t *second = json_array();
+  for (int s = 0; s < 2; s++)
+    put_keys(add(second), &rec.d[1]->side[s]);
+  json_object_set_new(rec.all, "second", second);
+}
+
+static void put_head(void) {
+  json_t *chain = json_object(), *env = json_object();
+  json_object_set_new(rec.all, "about", json_string(rec.about));
+  put_number(chain, "chainId", rec.d[0]->chain.chain_id);
+  put_addr(chain, "adjudicator", rec.d[0]->chain.adjudicator);
+  json_object_set_new(rec.all, "chain", chain);
+  put_number(env, "freshness", DUO_FRESHNESS);
+  put_number(env, "margin", DUO_MARGIN);
+  json_object_set_new(rec.all, "settings", env);
+  put_sides();
   json_object_set(rec.all, "steps", rec.steps);
 }
 
 ch_err __wrap_ch_open_request(const ch_opening *opening, const ch_signer *signer, ch_effects *fx) {
-  if (rec.d == NULL) return __real_ch_open_request(opening, signer, fx);
-  put_head();
-  json_t *o = new_step(0, "open");
-  rec.made = json_array();
+  if (rec.n == 0) return __real_ch_open_request(opening, signer, fx);
+  if (json_array_size(rec.steps) == 0) put_head();
+  json_t *o = begin_step(signer, "open", NULL);
   ch_err err = __real_ch_open_request(opening, signer, fx);
   end_step(o, err, fx, NULL, NULL);
   return err;
@@ -360,12 +317,8 @@ ch_err __wrap_ch_open_request(const ch_opening *opening, const ch_signer *signer
 ch_err __wrap_ch_open_answer(ch_channel **next, ch_effects *fx, const ch_env *env, const ch_msg *request,
                              const ch_pubkey *peer, const ch_chain *chain, const ch_addr *payout, const ch_hash *nonce,
                              const ch_signer *signer) {
-  if (rec.d == NULL) return __real_ch_open_answer(next, fx, env, request, peer, chain, payout, nonce, signer);
-  const bool forged = rec.forged != NULL;
-  json_t *o = new_step(1, "message");
-  put_bytes(o, request);
-  if (!forged) json_object_del(o, "message");
-  rec.made = json_array();
+  if (rec.n == 0) return __real_ch_open_answer(next, fx, env, request, peer, chain, payout, nonce, signer);
+  json_t *o = begin_step(signer, "message", request);
   ch_err err = __real_ch_open_answer(next, fx, env, request, peer, chain, payout, nonce, signer);
   end_step(o, err, fx, *next, env);
   return err;
@@ -373,18 +326,62 @@ ch_err __wrap_ch_open_answer(ch_channel **next, ch_effects *fx, const ch_env *en
 
 ch_err __wrap_ch_open_finish(ch_channel **next, ch_effects *fx, const ch_env *env, const ch_opening *opening,
                              const ch_msg *accept, const ch_signer *signer) {
-  if (rec.d == NULL) return __real_ch_open_finish(next, fx, env, opening, accept, signer);
-  json_t *o = new_step(0, "message");
-  put_bytes(o, accept);
-  json_object_del(o, "message");
-  rec.made = json_array();
+  if (rec.n == 0) return __real_ch_open_finish(next, fx, env, opening, accept, signer);
+  json_t *o = begin_step(signer, "message", accept);
   ch_err err = __real_ch_open_finish(next, fx, env, opening, accept, signer);
   end_step(o, err, fx, *next, env);
   return err;
 }
 
-/* --- The chain -----------------------------------------------------------------------------------------------------
- */
+/* --- The chain --------------------------------------------------------------------------------------------------- */
+
+/* What contracts were asked during a call, and said. */
+static json_t *answers;
+static ch_amount (*contracts)(void *ctx, const ch_lock *lock);
+
+static ch_amount note_owed(void *ctx, const ch_lock *lock) {
+  ch_amount owed = contracts(ctx, lock);
+  json_t *o = add(answers);
+  put_addr(o, "condition", lock->condition);
+  put_number(o, "gas", lock->gas);
+  put_hex(o, "payload", lock->payload, lock->payload_len);
+  put_amount(o, "amount", lock->amount);
+  put_amount(o, "owed", owed);
+  return owed;
+}
+
+static void put_transfers(json_t *o, const ch_adj_result *r) {
+  json_t *paid = json_array();
+  for (size_t i = 0; i < r->n_transfers; i++) {
+    json_t *t = add(paid);
+    put_addr(t, "to", r->transfers[i].to);
+    put_addr(t, "asset", r->transfers[i].asset);
+    put_amount(t, "amount", r->transfers[i].amount);
+  }
+  set_unless_empty(o, "transfers", paid);
+}
+
+static void put_storage(json_t *o, const char *key, const ch_adj_slots *slots) {
+  const ch_onchain look = {.slots = *slots};
+  json_object_set_new(o, key, show_onchain(&look));
+}
+
+static void put_transaction(const ch_adj_call *call, const ch_tx *tx, ch_adj_revert why, const ch_adj_result *r) {
+  place at = place_of(has_address, &call->sender);
+  at.channel = call->ctx == rec.d[1];
+  json_t *o = new_step(at, "transaction");
+  if (at.side < 0) put_addr(o, "sender", call->sender);
+  put_amount(o, "value", call->value);
+  json_object_set_new(o, "call", show_call(tx));
+  set_unless_empty(o, "answers", answers);
+  if (why) {
+    json_object_set_new(o, "reverts", json_string(ch_adj_revert_text(why)));
+    return;
+  }
+  put_transfers(o, r);
+  if (tx->kind != CH_TX_REVEAL) put_storage(o, "storage", &r->slots);
+  if (tx->kind == CH_TX_MOVE) put_storage(o, "target", &r->target);
+}
 
 ch_adj_revert __real_ch_adj_apply(ch_adj_result *out, const ch_adj_slots *slots, const ch_adj_call *call,
                                   const ch_tx *tx);
@@ -392,39 +389,30 @@ ch_adj_revert __wrap_ch_adj_apply(ch_adj_result *out, const ch_adj_slots *slots,
                                   const ch_tx *tx);
 ch_adj_revert __wrap_ch_adj_apply(ch_adj_result *out, const ch_adj_slots *slots, const ch_adj_call *call,
                                   const ch_tx *tx) {
-  ch_adj_revert why = __real_ch_adj_apply(out, slots, call, tx);
-  if (rec.d == NULL) return why;
-  json_t *o = new_step(ch_addr_eq(&call->sender, &rec.d->side[1].address), "transaction"), *paid = json_array();
-  put_amount(o, "value", call->value);
-  json_object_set_new(o, "call", show_call(tx));
-  if (why) {
-    json_object_set_new(o, "reverts", json_string(ch_adj_revert_text(why)));
-    return why;
-  }
-  for (size_t i = 0; i < out->n_transfers; i++) {
-    json_t *t = add(paid);
-    put_addr(t, "to", out->transfers[i].to);
-    put_addr(t, "asset", out->transfers[i].asset);
-    put_amount(t, "amount", out->transfers[i].amount);
-  }
-  set_unless_empty(o, "transfers", paid);
-  const ch_onchain look = {.slots = out->slots};
-  if (tx->kind != CH_TX_REVEAL) json_object_set_new(o, "storage", show_onchain(&look));
-  return CH_ADJ_NONE;
+  if (rec.n == 0) return __real_ch_adj_apply(out, slots, call, tx);
+  ch_adj_call heard = *call;
+  contracts = call->owed;
+  heard.owed = note_owed;
+  answers = json_array();
+  ch_adj_revert why = __real_ch_adj_apply(out, slots, &heard, tx);
+  put_transaction(call, tx, why, out);
+  return why;
 }
 
-/* --- For the scenarios ----------------------------------------------------------------------------------------------
- */
+/* --- For the scenes ---------------------------------------------------------------------------------------------- */
 
 void record_begin(duo *d, const char *about) {
   memset(&rec, 0, sizeof rec);
-  rec.d = d;
+  rec.d[0] = d;
+  rec.n = 1;
   rec.all = json_object();
   rec.steps = json_array();
   rec.about = about;
-  outcomes = json_object();
-  digests = json_object();
-  signatures = json_object();
+  noted_begin(side_of_key);
+}
+
+void record_second(duo *d) {
+  rec.d[rec.n++] = d;
 }
 
 void record_end(const char *folder, const char *name) {
@@ -432,13 +420,12 @@ void record_end(const char *folder, const char *name) {
   snprintf(path, sizeof path, "%s/dialogues", folder);
   save(path, name, rec.all);
   json_decref(rec.steps);
-  json_decref(outcomes);
-  json_decref(digests);
-  json_decref(signatures);
+  noted_end();
   for (int s = 0; s < 2; s++)
     free(rec.copy[s]);
-  duo_free(rec.d);
-  rec.d = NULL;
+  for (int c = 0; c < rec.n; c++)
+    duo_free(rec.d[c]);
+  rec.n = 0;
 }
 
 void record_note(const char *text) {
@@ -451,7 +438,7 @@ void record_next_forged(const char *why) {
 
 void record_forged(int to, const ch_msg *m, ch_err err, const char *why) {
   rec.forged = why;
-  if (duo_give(rec.d, to, m) != err) fail_msg("%s: another answer than expected", why);
+  if (duo_give(rec.d[0], to, m) != err) fail_msg("%s: another answer than expected", why);
 }
 
 void record_bytes(int to, const uint8_t *bytes, size_t len, ch_err err, const char *why) {
@@ -461,43 +448,76 @@ void record_bytes(int to, const uint8_t *bytes, size_t len, ch_err err, const ch
   if (got == CH_OK && known) fail_msg("%s: it is a message after all", why);
   if (got != err) fail_msg("%s: another answer than expected", why);
   rec.forged = why;
-  json_t *o = new_step(to, "message");
+  json_t *o = new_step((place){0, to}, "message");
   put_hex(o, "bytes", bytes, len);
-  rec.made = json_array();
+  noted_collect();
   const ch_effects none = {0};
-  const ch_env env = duo_env(rec.d, to);
-  end_step(o, err, &none, rec.d->side[to].channel, &env);
+  const ch_env env = duo_env(rec.d[0], to);
+  end_step(o, err, &none, rec.d[0]->side[to].channel, &env);
 }
 
-/* `step`: as after which step it goes on; negative: as it was. */
+/* --- Memory ------------------------------------------------------------------------------------------------------ */
+
+/* A process has started. `step`: as after which step it goes on; negative: none. */
 static void put_start(int side, const char *event, int step) {
-  json_t *o = new_step(side, event);
-  const ch_env env = duo_env(rec.d, side);
+  json_t *o = new_step((place){0, side}, event);
+  const ch_env env = duo_env(rec.d[0], side);
   put_hash(o, "instance", env.instance);
   if (step >= 0) json_object_set_new(o, "step", json_integer(step));
-  json_object_set_new(o, "after", stand(rec.d->side[side].channel, &env));
+  json_object_set_new(o, "after", stand(rec.d[0]->side[side].channel, &env));
 }
 
 void record_restart(int side) {
-  duo_restart(rec.d, side);
+  duo_restart(rec.d[0], side);
   put_start(side, "restart", -1);
 }
 
 void record_copy(int side) {
-  const duo_side *me = &rec.d->side[side];
+  const duo_side *me = &rec.d[0]->side[side];
   rec.copy_step[side] = json_array_size(rec.steps) - 1;
   rec.n_paid[side] = me->n_paid;
   rec.n_got[side] = me->n_got;
   if (ch_channel_encode(me->channel, &rec.copy[side], &rec.copy_len[side])) abort();
 }
 
-void record_put_back(int side) {
-  duo_side *me = &rec.d->side[side];
-  me->n_paid = rec.n_paid[side];
-  me->n_got = rec.n_got[side];
+/* What it had is gone; a process with another instance. */
+static duo_side *lose(int side, size_t n_paid, size_t n_got) {
+  duo_side *me = &rec.d[0]->side[side];
+  me->n_paid = n_paid;
+  me->n_got = n_got;
   ch_channel_free(me->channel);
-  if (ch_channel_decode(&me->channel, rec.copy[side], rec.copy_len[side], NULL, 0)) abort();
-  duo_drop(rec.d, side);
+  me->channel = NULL;
+  duo_drop(rec.d[0], side);
   ch_keccak256(&me->instance, &me->instance, sizeof(ch_hash));
+  return me;
+}
+
+void record_put_back(int side) {
+  duo_side *me = lose(side, rec.n_paid[side], rec.n_got[side]);
+  if (ch_channel_decode(&me->channel, rec.copy[side], rec.copy_len[side], NULL, 0)) abort();
   put_start(side, "restore", (int)rec.copy_step[side]);
+}
+
+void record_backup(int side) {
+  ch_origin origin;
+  ch_channel_origin(rec.d[0]->side[side].channel, &origin);
+  duo_side *me = lose(side, 0, 0);
+  const ch_signer signer = duo_signer(rec.d[0], side);
+  if (ch_channel_restore(&me->channel, &origin, &signer)) abort();
+  put_start(side, "backup", -1);
+}
+
+/* --- Reorganisations --------------------------------------------------------------------------------------------- */
+
+void record_fork(void) {
+  rec.fork_head = rec.d[0]->head;
+  rec.fork_reveals = rec.d[0]->n_reveals;
+  rec.fork_step = json_array_size(rec.steps) - 1;
+}
+
+void record_reorganise(void) {
+  rec.d[0]->head = rec.fork_head;
+  rec.d[0]->n_reveals = rec.fork_reveals;
+  json_t *o = new_step((place){0, -1}, "reorganisation");
+  json_object_set_new(o, "step", json_integer((json_int_t)rec.fork_step));
 }

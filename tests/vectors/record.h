@@ -10,7 +10,9 @@
 
 /* From here on `d` is written down. */
 void record_begin(duo *d, const char *about);
-/* Writes FOLDER/dialogues/NAME.json, frees `d`'s channels. */
+/* And another channel of the two, with keys and nonces of its own (after duo_make, before the first is opened). */
+void record_second(duo *d);
+/* Writes FOLDER/dialogues/NAME.json, frees the channels. */
 void record_end(const char *folder, const char *name);
 /* For the reader: why the next step. */
 void record_note(const char *text);
@@ -28,5 +30,12 @@ void record_restart(int side);
 /* An older copy of what is durable: `record_copy` notes the present, `record_put_back` goes back there. */
 void record_copy(int side);
 void record_put_back(int side);
+/* All is lost but the static backup: what was fixed at open. */
+void record_backup(int side);
+
+/* The chain as it stands (`record_fork`) is later the head again (`record_reorganise`): what came after is taken back.
+ */
+void record_fork(void);
+void record_reorganise(void);
 
 #endif

@@ -211,21 +211,23 @@ json_t *show_message(const ch_msg *m) {
   return all;
 }
 
-/* --- Calls of the Adjudicator --------------------------------------------------------------------------------------
- */
+/* --- Calls of the Adjudicator ------------------------------------------------------------------------------------ */
 
 static void put_sigs(json_t *o, const ch_sig sig[2]) {
   put_sig(o, "signature0", sig[0]);
   put_sig(o, "signature1", sig[1]);
 }
 
+/* A call's fields are those of what is signed, but for the id, which follows from the parameters. */
+static void put_typed(json_t *o, json_t *typed) {
+  json_object_del(typed, "id");
+  json_object_update(o, typed);
+  json_decref(typed);
+}
+
 static void show_challenge(json_t *o, const ch_tx *tx) {
   const ch_challenge *c = &tx->u.challenge.challenge;
-  put_number(o, "epoch", c->epoch);
-  put_number(o, "side", c->side);
-  put_number(o, "version", c->version);
-  put_hash(o, "outcomeHash", c->outcome_hash);
-  put_number(o, "validUntil", c->valid_until);
+  put_typed(o, typed_challenge(c));
   put_hash(o, "salt", tx->u.challenge.salt);
   if (c->version > 0) put_sigs(o, tx->u.challenge.sig);
   put_sig(o, "challengeSignature", tx->u.challenge.challenge_sig);
@@ -238,56 +240,70 @@ static void show_settle(json_t *o, const ch_tx *tx) {
   put_hex(o, "locks", tx->u.settle.locks, tx->u.settle.locks_len);
 }
 
-static void show_withdrawal(json_t *o, const ch_tx *tx) {
-  const ch_withdraw *w = &tx->u.withdraw.withdraw;
-  put_number(o, "epoch", w->epoch);
-  put_number(o, "seq", w->seq);
-  put_number(o, "side", w->side);
-  put_amount(o, "amount", w->amount);
-  put_number(o, "validUntil", w->valid_until);
-  put_sigs(o, tx->u.withdraw.sig);
+static void show_move(json_t *o, const ch_tx *tx) {
+  put_typed(o, typed_move(&tx->u.move.move));
+  put_hash(o, "toParamsHash", tx->u.move.to_params_hash);
+  put_sigs(o, tx->u.move.sig);
 }
 
-static void show_money_in(json_t *o, const ch_tx *tx) {
-  if (tx->kind == CH_TX_DEPOSIT) {
-    put_hash(o, "paramsHash", tx->u.deposit.params_hash);
-    put_number(o, "side", tx->u.deposit.side);
-    put_number(o, "epoch", tx->u.deposit.epoch);
-    put_amount(o, "amount", tx->u.deposit.amount);
-  } else {
-    put_hash(o, "paramsHash", tx->u.fund.params_hash);
-    put_number(o, "epoch", tx->u.fund.epoch);
-    put_amounts(o, "amounts", tx->u.fund.amount);
-  }
+static void show_deposit(json_t *o, const ch_tx *tx) {
+  put_hash(o, "paramsHash", tx->u.deposit.params_hash);
+  put_number(o, "side", tx->u.deposit.side);
+  put_number(o, "epoch", tx->u.deposit.epoch);
+  put_amount(o, "amount", tx->u.deposit.amount);
+}
+
+static void show_fund(json_t *o, const ch_tx *tx) {
+  put_hash(o, "paramsHash", tx->u.fund.params_hash);
+  put_number(o, "epoch", tx->u.fund.epoch);
+  put_amounts(o, "amounts", tx->u.fund.amount);
+}
+
+static void show_refute_for(json_t *o, const ch_tx *tx) {
+  const ch_state state = {tx->id, tx->u.refute_for.epoch, tx->u.refute_for.version, tx->u.refute_for.outcome_hash};
+  put_typed(o, typed_state(&state));
+  put_sigs(o, tx->u.refute_for.sig);
+  put_addr(o, "beneficiary", tx->u.refute_for.beneficiary);
+  put_sig(o, "bountySignature", tx->u.refute_for.bounty_sig);
+}
+
+static void show_refute(json_t *o, const ch_tx *tx) {
+  const ch_state state = {tx->id, tx->u.refute.epoch, tx->u.refute.version, tx->u.refute.outcome_hash};
+  put_typed(o, typed_state(&state));
+  put_sigs(o, tx->u.refute.sig);
 }
 
 json_t *show_call(const ch_tx *tx) {
   static const char *const names[] = {"",         "deposit", "close", "challenge", "refute", "settle",
                                       "withdraw", "fund",    "move",  "refuteFor", "reveal"};
-  json_t *all = json_object(), *o = child(all, names[tx->kind]);
-  if (tx->kind == CH_TX_MOVE || tx->kind >= CH_TX_CLAIM) abort(); /* in no dialogue */
-  if (tx->kind == CH_TX_DEPOSIT || tx->kind == CH_TX_FUND) show_money_in(o, tx);
-  if (tx->kind == CH_TX_CHALLENGE) show_challenge(o, tx);
-  if (tx->kind == CH_TX_SETTLE) show_settle(o, tx);
-  if (tx->kind == CH_TX_WITHDRAW) show_withdrawal(o, tx);
-  if (tx->kind == CH_TX_REVEAL) put_hash(o, "preimage", tx->u.reveal.preimage);
-  if (tx->kind == CH_TX_CLOSE) {
-    put_number(o, "epoch", tx->u.close.close.epoch);
-    put_net(o, "net", tx->u.close.close.net);
-    put_number(o, "validUntil", tx->u.close.close.valid_until);
+  json_t *all = json_object(), *o = json_object();
+  switch (tx->kind) {
+  case CH_TX_DEPOSIT: show_deposit(o, tx); break;
+  case CH_TX_FUND: show_fund(o, tx); break;
+  case CH_TX_CHALLENGE: show_challenge(o, tx); break;
+  case CH_TX_SETTLE: show_settle(o, tx); break;
+  case CH_TX_MOVE: show_move(o, tx); break;
+  case CH_TX_REFUTE: show_refute(o, tx); break;
+  case CH_TX_REFUTE_FOR: show_refute_for(o, tx); break;
+  case CH_TX_REVEAL: put_hash(o, "preimage", tx->u.reveal.preimage); break;
+  case CH_TX_WITHDRAW:
+    put_typed(o, typed_withdraw(&tx->u.withdraw.withdraw));
+    put_sigs(o, tx->u.withdraw.sig);
+    break;
+  case CH_TX_CLOSE:
+    put_typed(o, typed_close(&tx->u.close.close));
     put_sigs(o, tx->u.close.sig);
+    break;
+  case CH_TX_CLAIM:
+  case CH_TX_CLOSE_BATCH:
+  case CH_TX_SETTLE_BATCH:
+  case CH_TX_REVEAL_BATCH: abort(); /* in no dialogue */
   }
-  if (tx->kind == CH_TX_REFUTE) {
-    put_number(o, "epoch", tx->u.refute.epoch);
-    put_number(o, "version", tx->u.refute.version);
-    put_hash(o, "outcomeHash", tx->u.refute.outcome_hash);
-    put_sigs(o, tx->u.refute.sig);
-  }
+  json_object_set_new(all, names[tx->kind], o);
   return all;
 }
 
-/* --- The chain
- * -------------------------------------------------------------------------------------------------------- */
+/* --- The chain ------------------------------------------------------------------------------------------------- */
 
 json_t *show_onchain(const ch_onchain *look) {
   const ch_adj_slots *s = &look->slots;
@@ -302,6 +318,7 @@ json_t *show_onchain(const ch_onchain *look) {
     put_number(d, "deadline", s->deadline);
     put_number(d, "flags", s->flags);
     put_hash(d, "outcomeHash", s->outcome_hash);
+    if (s->flags & CH_ADJ_REWARDED) put_addr(d, "beneficiary", s->beneficiary);
   }
   if (!look->has_ended) return o;
   const ch_adj_event *e = &look->ended;

@@ -29,8 +29,16 @@ json_t *show_onchain(const ch_onchain *look);
 /* "Update" and so on, the name in proto/peer.proto. */
 const char *message_name(ch_msg_type type);
 
+/* typed.c: the fields of what is signed, as a new object. */
+json_t *typed_state(const ch_state *s);
+json_t *typed_close(const ch_close *c);
+json_t *typed_withdraw(const ch_withdraw *w);
+json_t *typed_move(const ch_move *m);
+json_t *typed_challenge(const ch_challenge *c);
+json_t *typed_bounty(const ch_bounty *b);
+json_t *typed_open(const ch_open_statement *s);
+
 void write_transport(const char *folder);
 void write_dialogues(const char *folder);
-void write_refusals(const char *folder);
 
 #endif

@@ -1,6 +1,6 @@
 /* write.c - writes proto/vectors/, from inputs that are fixed: `scripts/vectors`. tests/vectors/verify.js computes all
  * of that again with other people's code, and tests/vectors/reader plays the dialogues again. Here: values of formulas;
- * dialogues.c and refusals.c write who says what. */
+ * scenes/ write who says what. */
 #include "vectors.h"
 
 #include <sodium.h>
@@ -9,8 +9,7 @@
 
 #define CASES 4
 
-/* --- Inputs: keccak256("channel vectors" || n), and the edges of each range
- * ------------------------------------------- */
+/* --- Inputs: keccak256("channel vectors" || n), and the edges of each range --------------------------------------- */
 
 static ch_hash any(uint8_t n) {
   uint8_t text[] = "channel vectors?";
@@ -64,8 +63,7 @@ static ch_params params(int i) {
   return p;
 }
 
-/* --- Sections 2 and 3
- * -------------------------------------------------------------------------------------------------- */
+/* --- Sections 2 and 3 ------------------------------------------------------------------------------------------- */
 
 static ch_hash put_params(json_t *o, int i) {
   ch_chain c = chain(i);
@@ -129,21 +127,15 @@ static void put_signed(json_t *o, ch_hash digest) {
   put_hash(o, "digest", digest);
 }
 
-/* A message of `type` in an object of its own. */
-static json_t *message(json_t *list, int i, const char *type, ch_hash id) {
-  json_t *o = add(list), *m = json_object();
+/* Typed data of this type, signed by both. */
+static void add_signed(json_t *list, int i, const char *type, json_t *message, ch_hash digest) {
+  json_t *o = add(list);
   ch_chain c = chain(i);
   json_object_set_new(o, "type", json_string(type));
   put_number(o, "chainId", c.chain_id);
   put_addr(o, "adjudicator", c.adjudicator);
-  json_object_set_new(o, "message", m);
-  put_hash(m, "id", id);
-  put_number(m, "epoch", EPOCHS[i]);
-  return o;
-}
-
-static json_t *fields(json_t *o) {
-  return json_object_get(o, "message");
+  json_object_set_new(o, "message", message);
+  put_signed(o, digest);
 }
 
 /* State, Close, Challenge: what ends a channel. */
@@ -152,18 +144,12 @@ static void add_endings(json_t *list, int i, ch_hash id, const ch_hash *domain) 
   ch_outcome out = {.net = NETS[i], .blind = any(70)};
   ch_state s = {.id = id, .epoch = EPOCHS[i], .version = VERSIONS[i]};
   ch_outcome_hash(&s.outcome_hash, &out);
-  json_t *o = message(list, i, "State", id), *m = fields(o);
-  put_number(m, "version", s.version);
-  put_hash(m, "outcomeHash", s.outcome_hash);
   ch_state_digest(&digest, domain, &s);
-  put_signed(o, digest);
+  add_signed(list, i, "State", typed_state(&s), digest);
 
   ch_close c = {.id = id, .epoch = EPOCHS[i], .net = NETS[i], .valid_until = TIMES[i]};
-  o = message(list, i, "Close", id), m = fields(o);
-  put_net(m, "net", c.net);
-  put_number(m, "validUntil", c.valid_until);
   ch_close_digest(&digest, domain, &c);
-  put_signed(o, digest);
+  add_signed(list, i, "Close", typed_close(&c), digest);
 
   ch_challenge h = {.id = id,
                     .epoch = EPOCHS[i],
@@ -171,13 +157,8 @@ static void add_endings(json_t *list, int i, ch_hash id, const ch_hash *domain) 
                     .version = VERSIONS[i],
                     .outcome_hash = s.outcome_hash,
                     .valid_until = TIMES[i]};
-  o = message(list, i, "Challenge", id), m = fields(o);
-  put_number(m, "side", h.side);
-  put_number(m, "version", h.version);
-  put_hash(m, "outcomeHash", h.outcome_hash);
-  put_number(m, "validUntil", h.valid_until);
   ch_challenge_digest(&digest, domain, &h);
-  put_signed(o, digest);
+  add_signed(list, i, "Challenge", typed_challenge(&h), digest);
 }
 
 /* Withdraw and Move: money out of a channel that goes on. */
@@ -189,6 +170,9 @@ static void add_payments_out(json_t *list, int i, ch_hash id, const ch_hash *dom
                    .side = (uint8_t)(i & 1),
                    .amount = {i == 3 ? CH_MONEY_MAX : (ch_u128)(1000u + (unsigned)i)},
                    .valid_until = TIMES[i]};
+  ch_withdraw_digest(&digest, domain, &w);
+  add_signed(list, i, "Withdraw", typed_withdraw(&w), digest);
+
   ch_move v = {.id = id,
                .epoch = w.epoch,
                .seq = w.seq,
@@ -198,42 +182,20 @@ static void add_payments_out(json_t *list, int i, ch_hash id, const ch_hash *dom
                .to_id = any(80),
                .to_epoch = EPOCHS[CASES - 1 - i],
                .to_side = w.side ^ 1};
-  for (int move = 0; move < 2; move++) {
-    json_t *o = message(list, i, move ? "Move" : "Withdraw", id), *m = fields(o);
-    put_number(m, "seq", w.seq);
-    put_number(m, "side", w.side);
-    put_net(m, "amount", (ch_net){(ch_i128)w.amount.v});
-    put_number(m, "validUntil", w.valid_until);
-    if (move) {
-      put_hash(m, "toId", v.to_id);
-      put_number(m, "toEpoch", v.to_epoch);
-      put_number(m, "toSide", v.to_side);
-      ch_move_digest(&digest, domain, &v);
-    } else {
-      ch_withdraw_digest(&digest, domain, &w);
-    }
-    put_signed(o, digest);
-  }
+  ch_move_digest(&digest, domain, &v);
+  add_signed(list, i, "Move", typed_move(&v), digest);
 }
 
 static void add_others(json_t *list, int i, ch_hash id, const ch_hash *domain) {
   ch_hash digest;
   ch_bounty b = {.id = id, .epoch = EPOCHS[i], .beneficiary = any_addr((uint8_t)(90 + i))};
-  json_t *o = message(list, i, "Bounty", id);
-  put_addr(fields(o), "beneficiary", b.beneficiary);
   ch_bounty_digest(&digest, domain, &b);
-  put_signed(o, digest);
+  add_signed(list, i, "Bounty", typed_bounty(&b), digest);
 
   ch_open_statement s = {
       .id = id, .params_hash = any(95), .side = (uint8_t)(i & 1), .signer = any_addr(96), .peer_node = any(97)};
-  o = message(list, i, "OpenStatement", id);
-  json_object_del(fields(o), "epoch");
-  put_hash(fields(o), "paramsHash", s.params_hash);
-  put_number(fields(o), "side", s.side);
-  put_addr(fields(o), "signer", s.signer);
-  put_hash(fields(o), "peerNode", s.peer_node);
   ch_open_digest(&digest, domain, &s);
-  put_signed(o, digest);
+  add_signed(list, i, "OpenStatement", typed_open(&s), digest);
 }
 
 static void write_signed(const char *folder) {
@@ -256,8 +218,7 @@ static void write_signed(const char *folder) {
   save(folder, "signed", all);
 }
 
-/* --- Sections 3 and 6: outcomes, locks, payouts
- * ------------------------------------------------------------------------- */
+/* --- Sections 3 and 6: outcomes, locks, payouts ------------------------------------------------------------------- */
 
 /* The first i locks of: a hash lock of either side, a contract's with an empty payload, another's with one. */
 static void put_locks(json_t *o, int i, ch_outcome *out) {
@@ -345,6 +306,5 @@ int main(int argc, char **argv) {
   write_payouts(argv[1]);
   write_transport(argv[1]);
   write_dialogues(argv[1]);
-  write_refusals(argv[1]);
   return 0;
 }

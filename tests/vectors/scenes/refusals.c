@@ -1,19 +1,16 @@
-/* refusals.c - what must be refused, and with which number: proto/vectors/dialogues/refused-*.json. A refused message
+/* refusals.c - what must be refused, and with which number: refused-*.json. A refused message
  * changes nothing, so one dialogue shows many. */
 #include <stdlib.h>
 
-#include "record.h"
+#include "scene.h"
 
 #define BYTES 1024
 
 /* Version 3, net 15, nothing outstanding; the next of side 0 is 4, of side 1 is 5. */
-static void begin(duo *d, const char *about) {
-  record_begin(d, about);
-  duo_open(d, 1000, 500);
-  assert_int_equal(duo_pay(d, 0, "there", 20), CH_OK);
-  duo_pump(d);
-  assert_int_equal(duo_pay(d, 1, "back", 5), CH_OK);
-  duo_pump(d);
+static void begin(duo *d) {
+  scene_open(d);
+  pay_and_settle(d, 0, "there", 20);
+  pay_and_settle(d, 1, "back", 5);
 }
 
 static ch_msg payment(const duo *d, ch_op *op, uint64_t base, uint64_t version, int64_t net) {
@@ -123,6 +120,7 @@ static void contents(duo *d) {
   m = duo_proposal(d, 0, 3, 4, 1001, ops, 1);
   record_note("an overspend is no violation: the sides may see different confirmations");
   record_forged(1, &m, CH_OK, "more than the payer has: refused under the next version");
+  duo_drop(d, 1);
 }
 
 static void resolves(duo *d) {
@@ -145,6 +143,7 @@ static void resolves(duo *d) {
   record_forged(0, &m, CH_ERR_VIOLATION, "taken back by the payee");
   m = duo_lock_proposal(d, 0, 0, 4, 6, 15, &op, 1);
   record_forged(1, &m, CH_OK, "taken back before the expiry: refused under the next version");
+  duo_drop(d, 1);
 }
 
 static void closes(duo *d) {
@@ -355,29 +354,16 @@ static void terms(duo *d) {
   refuse_terms(d, &m, "the acceptor's own channel key");
 }
 
-static void show(duo *d, const char *folder, const char *name, const char *about, void (*what)(duo *)) {
-  if (what == openings || what == terms)
-    record_begin(d, about);
-  else
-    begin(d, about);
-  what(d);
-  duo_drop(d, 0);
-  duo_drop(d, 1);
-  record_end(folder, name);
-}
-
-void write_refusals(const char *folder) {
-  duo *d = malloc(sizeof *d);
-  if (d == NULL) abort();
-  show(d, folder, "refused-signatures", "Signatures that do not fit.", signatures);
-  show(d, folder, "refused-versions", "Versions, bases, epochs and messages that are not due.", versions);
-  show(d, folder, "refused-contents", "Operations and messages that the state does not allow.", contents);
-  show(d, folder, "refused-locks", "Locks that are not to be resolved so.", resolves);
-  show(d, folder, "refused-closes", "Closes that do not fit.", closes);
-  show(d, folder, "refused-greetings", "What is said too early on a new connection, and false greetings.", not_yet);
-  show(d, folder, "refused-resumes", "A frozen side's way back that is not taken.", resumes);
-  show(d, folder, "refused-terms", "Requests that are not answered.", terms);
-  show(d, folder, "refused-openings", "What does not open a channel.", openings);
-  show(d, folder, "refused-encodings", "Bytes that are no message.", encodings);
-  free(d);
-}
+const scene REFUSALS[] = {
+    {"refused-signatures", "Signatures that do not fit.", begin, signatures},
+    {"refused-versions", "Versions, bases, epochs and messages that are not due.", begin, versions},
+    {"refused-contents", "Operations and messages that the state does not allow.", begin, contents},
+    {"refused-locks", "Locks that are not to be resolved so.", begin, resolves},
+    {"refused-closes", "Closes that do not fit.", begin, closes},
+    {"refused-greetings", "What is said too early on a new connection, and false greetings.", begin, not_yet},
+    {"refused-resumes", "A frozen side's way back that is not taken.", begin, resumes},
+    {"refused-terms", "Requests that are not answered.", NULL, terms},
+    {"refused-openings", "What does not open a channel.", NULL, openings},
+    {"refused-encodings", "Bytes that are no message.", begin, encodings},
+    {0},
+};
