@@ -133,7 +133,8 @@ typedef struct replay {
 /* The connection: never stored, reset with every link. */
 typedef struct link {
   bool up;
-  bool greeted;   /* the peer's reestablish came: there is one on each connection */
+  bool said;      /* my reestablish was */
+  bool greeted;   /* the peer's reestablish came, after mine was said: there is one on each connection */
   bool synced;    /* reestablish exchanged, same L: updates may flow */
   bool wait_full; /* the peer is ahead: its full state must come first */
   bool peer_frozen;
@@ -141,8 +142,8 @@ typedef struct link {
   bool missed;    /* the peer's resume came before I could accept it */
   bool has_funds; /* the peer said what it sees confirmed */
   ch_net peer_contribution[2];
-  bool ahead;   /* the peer is in a later epoch already: */
-  ch_msg hello; /* its reestablish, kept until I am there (it owns nothing) */
+  bool kept;    /* the peer is in a later epoch already, or I have not greeted yet: */
+  ch_msg hello; /* its reestablish, until I am there (it owns nothing) */
 } link;
 
 struct ch_channel {
@@ -332,12 +333,12 @@ bool locks_looked(const ch_channel *c); /* the chain's word on all hashes has co
 
 /* reestablish.c */
 ch_err on_link_up(step *s);
+ch_err greet(step *s); /* says my reestablish, unless that was done on this connection or cannot be yet */
 ch_err on_reestablish(step *s, const ch_msg *m);
 ch_err start_epoch_talk(step *s); /* on the connection that is there */
 ch_err on_full_state(step *s, const ch_msg *m);
 ch_err on_funds(step *s, const ch_msg *m);
 ch_err send_funds(step *s);
-ch_err send_reestablish(step *s);
 
 /* open.c */
 ch_err on_open_confirm(step *s, const ch_msg *m);

@@ -2,7 +2,8 @@
  *
  * Source: proto/protocol.md, section 4 ("Reconnect", "Lost memory"). An unsigned claim never changes anything, except
  * that one waits for the full state; a signature of mine that I do not remember freezes the channel. A frozen side
- * hears and shows states, too: that is how it learns what it has forgotten. */
+ * hears and shows states, too: that is how it learns what it has forgotten. Behind a stale head nobody greets: what
+ * follows the greetings could not be taken. */
 #include "internal.h"
 
 ch_err send_funds(step *s) {
@@ -13,7 +14,7 @@ ch_err send_funds(step *s) {
   return fx_send(s->fx, &m);
 }
 
-ch_err send_reestablish(step *s) {
+static ch_err send_reestablish(step *s) {
   ch_channel *c = s->c;
   ch_msg m = {.type = CH_MSG_REESTABLISH, .id = c->id, .epoch = c->epoch};
   ch_hash outcome;
@@ -29,17 +30,30 @@ ch_err send_reestablish(step *s) {
   return fx_send(s->fx, &m);
 }
 
+/* Whether the two sides have anything to say to each other. */
+static bool talks(const ch_channel *c) {
+  ch_phase p = phase_of(c);
+  return p != CH_PHASE_OPENING && p != CH_PHASE_CLOSED && p != CH_PHASE_ABANDONED;
+}
+
+ch_err greet(step *s) {
+  ch_channel *c = s->c;
+  if (!c->link.up || c->link.said || !talks(c) || !chain_fresh(s->env)) return CH_OK;
+  c->link.said = true;
+  ch_err err = send_reestablish(s);
+  if (err || !c->link.kept) return err;
+  const ch_msg hello = c->link.hello;
+  c->link.kept = false;
+  return on_reestablish(s, &hello);
+}
+
 ch_err on_link_up(step *s) {
   ch_channel *c = s->c;
   memset(&c->link, 0, sizeof c->link);
   c->link.up = true;
-  ch_phase p = phase_of(c);
-  if (p == CH_PHASE_OPENING || p == CH_PHASE_CLOSED || p == CH_PHASE_ABANDONED) return CH_OK;
-  if (c->me == 0 && !c->heard) {
-    ch_err err = send_open_confirm(s);
-    if (err) return err;
-  }
-  return send_reestablish(s);
+  bool confirms = c->me == 0 && !c->heard && talks(c);
+  ch_err err = confirms ? send_open_confirm(s) : CH_OK;
+  return err ? err : greet(s);
 }
 
 /* One reestablish of each side for each epoch that the connection lives to see: the peer's may have come already. */
@@ -47,11 +61,10 @@ ch_err start_epoch_talk(step *s) {
   ch_channel *c = s->c;
   const link was = c->link;
   memset(&c->link, 0, sizeof c->link);
-  if (!was.up) return CH_OK;
-  c->link.up = true;
-  ch_err err = send_reestablish(s);
-  if (err || !was.ahead) return err;
-  return was.hello.epoch < c->epoch ? CH_OK : on_reestablish(s, &was.hello);
+  c->link.up = was.up;
+  c->link.kept = was.kept && was.hello.epoch >= c->epoch;
+  if (c->link.kept) c->link.hello = was.hello;
+  return greet(s);
 }
 
 /* A process start id that returns after another was seen: two copies of the peer are running. */
@@ -106,8 +119,9 @@ ch_err on_reestablish(step *s, const ch_msg *m) {
   if (!c->link.up || !c->agreed) return CH_ERR_VIOLATION;
   if (!c->heard) s->fx->durable = true;
   c->heard = true;
-  if (m->epoch > c->epoch) { /* the ending is final there, here not yet */
-    c->link.ahead = true;
+  if (m->epoch > c->epoch || !c->link.said) { /* the ending is final there, here not yet; or I may not greet yet */
+    if (c->link.kept && c->link.hello.epoch == m->epoch) return CH_ERR_VIOLATION;
+    c->link.kept = true;
     c->link.hello = *m;
     return CH_OK;
   }
@@ -144,7 +158,7 @@ static ch_err on_state_of_resume(step *s, const ch_full_state *f) {
 ch_err on_full_state(step *s, const ch_msg *m) {
   ch_channel *c = s->c;
   const ch_full_state *f = &m->u.full_state;
-  if (!c->link.up || m->epoch != c->epoch) return CH_ERR_VIOLATION;
+  if (!c->link.greeted || m->epoch != c->epoch) return CH_ERR_VIOLATION;
   if (f->version <= c->latest.version) return CH_OK;
   const content what = {f->net, f->locks_hash};
   ch_hash outcome, digest;

@@ -123,6 +123,7 @@ static ch_err say_update(step *s) {
  */
 static ch_err pursue(step *s) {
   ch_err err = pursue_chain(s);
+  if (!err) err = greet(s);
   if (!err) err = propose(s);
   if (!err) err = say_update(s);
   if (!err) err = pursue_withdraw(s);

@@ -103,6 +103,7 @@ def killed(victims_of):
         for node, balance in ((a, DEPOSIT - moved), (b, DEPOSIT + moved)):
             until("the balance", lambda: node.show(channel)["balance"]["mine"] == str(balance))
             assert not node.show(channel)["frozen"]
+            assert "the chain is stale" not in node.log_text()  # a new process waits for a block before it greets
         b.post(f"/v1/channels/{channel}/close", {"wait_ms": 60000})
         a.until_phase(channel, "closed")
         assert (a.balance(), b.balance()) == (DEPOSIT - moved, DEPOSIT + moved)

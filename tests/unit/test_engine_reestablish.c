@@ -82,6 +82,55 @@ static void test_one_reestablish_a_connection(void **state) {
   duo_refused(d, 0, &m, CH_ERR_VIOLATION);
 }
 
+/* A full state answers a greeting: none can come before it. */
+static void test_no_full_state_before_reestablish(void **state) {
+  duo *d = *state;
+  reconnect(d, 0);
+  ch_msg m = duo_full_state(d, 4, 15);
+  duo_refused(d, 0, &m, CH_ERR_VIOLATION);
+  m = duo_full_state(d, 3, 15);
+  duo_refused(d, 0, &m, CH_ERR_VIOLATION);
+}
+
+/* --- Behind a stale head ------------------------------------------------------------------------------ */
+
+/* Side 0 starts before it has seen a block: its peer's missed accept and new proposals could not be taken. */
+static void test_no_greeting_behind_a_stale_head(void **state) {
+  duo *d = *state;
+  assert_int_equal(duo_pay(d, 0, "missed", 10), CH_OK);
+  assert_int_equal(duo_deliver(d, 0), CH_OK);
+  duo_cut(d);
+  duo_restart(d, 0);
+  assert_int_equal(duo_pay(d, 1, "new", 3), CH_OK);
+  const uint64_t head_time = d->head_time;
+  assert_int_equal(duo_command(d, 1, CH_EV_LINK_UP), CH_OK);
+  d->head_time = 0;
+  assert_int_equal(duo_command(d, 0, CH_EV_LINK_UP), CH_OK);
+  assert_int_equal(duo_deliver(d, 1), CH_OK);
+  assert_int_equal(d->side[0].n_out, 0);
+  assert_int_equal(duo_info(d, 0).wait, CH_WAIT_CHAIN);
+  d->head_time = head_time;
+  assert_int_equal(duo_command(d, 0, CH_EV_TICK), CH_OK);
+  duo_pump(d);
+  assert_int_equal(duo_status(d, 0, "missed"), CH_PAYMENT_SETTLED);
+  assert_int_equal(duo_status(d, 1, "new"), CH_PAYMENT_SETTLED);
+  assert_true(duo_info(d, 0).synced && duo_info(d, 1).synced);
+}
+
+/* What comes before the own greeting is judged as ever: one reestablish, and nothing else. */
+static void test_one_reestablish_behind_a_stale_head(void **state) {
+  duo *d = *state;
+  d->head_time = 0;
+  reconnect(d, 0);
+  ch_msg m = duo_reestablish(d, 1, 3, 15);
+  assert_int_equal(duo_give(d, 0, &m), CH_OK);
+  duo_refused(d, 0, &m, CH_ERR_VIOLATION);
+  m = (ch_msg){.type = CH_MSG_FUNDS, .id = d->id};
+  duo_refused(d, 0, &m, CH_ERR_VIOLATION);
+  m = duo_full_state(d, 4, 15);
+  duo_refused(d, 0, &m, CH_ERR_VIOLATION);
+}
+
 static void test_a_new_connection_supersedes(void **state) {
   duo *d = *state;
   assert_int_equal(duo_command(d, 0, CH_EV_LINK_UP), CH_OK); /* no LINK_DOWN in between */
@@ -527,6 +576,9 @@ int main(void) {
       TEST(test_a_new_connection_supersedes),
       TEST(test_full_state_is_the_missed_accept),
       TEST(test_equal_sides_say_what_is_outstanding),
+      TEST(test_no_full_state_before_reestablish),
+      TEST(test_no_greeting_behind_a_stale_head),
+      TEST(test_one_reestablish_behind_a_stale_head),
       TEST(test_claims_to_be_ahead),
       TEST(test_claims_to_be_behind),
       TEST(test_other_claims_change_nothing),

@@ -88,6 +88,7 @@ function pursue(s) {
     ending.wantChallenge(s);
     ending.answerDispute(s);
   }
+  talk.greet(s);
   update.propose(s);
   if (Object.keys(s.update).length) s.sends.push({ type: "Update", body: { channel: c.id, epoch: c.epoch, ...s.update } });
   money.pursueWithdraw(s);

@@ -12,8 +12,8 @@ const SKEW = 300n;
 const refuse = (code, why) => { throw new Refused(code, why); };
 const demand = (condition, why) => { if (!condition) refuse(ERR.VIOLATION, why); };
 
-const noLink = () => ({ up: false, greeted: false, synced: false, waitFull: false, peerFrozen: false, resumed: false,
-  missed: false, funds: null, hello: null });
+const noLink = () => ({ up: false, said: false, greeted: false, synced: false, waitFull: false, peerFrozen: false,
+  resumed: false, missed: false, funds: null, hello: null });
 const nothingMoved = () => ({ version: 0n, net: 0n, locksHash: k.ZERO, locks: [], sig: [null, null] });
 
 // What belongs to one epoch.

@@ -1,7 +1,7 @@
 // Section 4, "Reconnect": what two sides say on a new connection before anything else.
 "use strict";
 const k = require("./crypto.js");
-const { ERR, content, demand, dropLink, knownContent, noLink, phase, sameContent, send, stateOf, unsynced, verifyPeer } =
+const { ERR, content, demand, dropLink, fresh, knownContent, noLink, phase, sameContent, send, stateOf, unsynced, verifyPeer } =
   require("./state.js");
 const { adopt, sayOutstanding } = require("./update.js");
 const freeze = require("./freeze.js");
@@ -21,21 +21,31 @@ function sendReestablish(s) {
   send(s, "Reestablish", c.proof ? { ...body, proof: c.proof } : body);
 }
 
+const talks = (c) => !["opening", "closed", "abandoned"].includes(phase(c));
+
+// Once on a connection and epoch, as soon as the head is fresh.
+function greet(s) {
+  const { link } = s.c;
+  if (!link.up || link.said || !talks(s.c) || !fresh(s)) return;
+  const { hello } = link;
+  Object.assign(link, { said: true, hello: null });
+  sendReestablish(s);
+  if (hello) onReestablish(s, hello);
+}
+
 function onLinkUp(s) {
   const c = s.c;
   c.link = { ...noLink(), up: true };
-  if (["opening", "closed", "abandoned"].includes(phase(c))) return;
-  if (c.me === 0 && !c.heard) s.sends.push({ type: "OpenConfirm", body: { channel: c.id, statement: c.statement } });
-  sendReestablish(s);
+  if (c.me === 0 && !c.heard && talks(c))
+    s.sends.push({ type: "OpenConfirm", body: { channel: c.id, statement: c.statement } });
+  greet(s);
 }
 
 // A side that came into a new epoch greets in it on the connection that is there.
 function startEpochTalk(s) {
   const c = s.c, { up, hello } = c.link;
-  c.link = { ...noLink(), up };
-  if (!up) return;
-  sendReestablish(s);
-  if (hello && hello.epoch >= c.epoch) onReestablish(s, hello);
+  c.link = { ...noLink(), up, hello: hello && hello.epoch >= c.epoch ? hello : null };
+  greet(s);
 }
 
 // One that returns after another was seen: two copies of the peer run.
@@ -71,7 +81,8 @@ function onReestablish(s, m) {
   const c = s.c;
   demand(c.link.up && c.agreed, "not agreed yet");
   c.heard = true;
-  if (m.epoch > c.epoch) {
+  if (m.epoch > c.epoch || !c.link.said) {
+    demand(!c.link.hello || c.link.hello.epoch !== m.epoch, "a second Reestablish");
     c.link.hello = m;
     return;
   }
@@ -96,7 +107,7 @@ function onReestablish(s, m) {
 
 function onFullState(s, m) {
   const c = s.c, what = { net: m.net, locksHash: m.locks_hash, locks: [] };
-  demand(c.link.up && m.epoch === c.epoch, "a later epoch");
+  demand(c.link.greeted && m.epoch === c.epoch, "before Reestablish, or a later epoch");
   if (m.version <= c.latest.version) return;
   const digest = digestOf(c, m.version, what), sig = [m.signature_0, m.signature_1];
   demand([0, 1].every((side) => k.verifies(digest, sig[side], c.params.signer[side])), "not co-signed");
@@ -132,4 +143,4 @@ function onFunds(s, m) {
   if (m.epoch === c.epoch) c.link.funds = [m.contribution_0, m.contribution_1];
 }
 
-module.exports = { onFullState, onFunds, onLinkUp, onReestablish, sendFunds, startEpochTalk };
+module.exports = { greet, onFullState, onFunds, onLinkUp, onReestablish, sendFunds, startEpochTalk };

@@ -173,6 +173,8 @@ static void not_yet(duo *d) {
   record_forged(1, &m, CH_ERR_VIOLATION, "an update before Reestablish");
   m = duo_close_msg(d, 0, 15, d->now + 3600);
   record_forged(1, &m, CH_ERR_VIOLATION, "Close before Reestablish");
+  m = duo_full_state(d, 4, 25);
+  record_forged(1, &m, CH_ERR_VIOLATION, "a full state before Reestablish");
   m = duo_reestablish(d, 0, 3, 15);
   m.u.reestablish.proof_version = 3;
   m.u.reestablish.proof_outcome = duo_outcome(d, 3, 15);
