@@ -43,7 +43,7 @@ ch_addr evm_chain_collector(void);
 
 /* Coin (asset zero) or tokens out of nothing. It was always there: no reorganisation takes it back. */
 void evm_chain_give(evm_chain *c, const ch_addr *who, const ch_addr *asset, ch_amount amount);
-/* From now on the address is a contract that refuses coin and tokens, or no longer. */
+/* From now on the address is a contract that refuses coin, or no longer. */
 void evm_chain_refuse(evm_chain *c, const ch_addr *who, bool on);
 
 /* --- Blocks --- */
@@ -75,7 +75,8 @@ typedef enum evm_took {
   EVM_NONCE_TOO_LOW,
   EVM_UNDERPRICED, /* replaces another one, but both fees are not a tenth higher */
   EVM_NO_FUNDS,    /* for value and most expensive gas, together with what is waiting already */
-  EVM_BAD_GAS,     /* less than every such transaction needs, or more than a block has */
+  EVM_LITTLE_GAS,  /* less than any such transaction needs */
+  EVM_MUCH_GAS,    /* more than a block has */
   EVM_MALFORMED,   /* no transaction, badly signed, or for another chain */
 } evm_took;
 
@@ -106,8 +107,8 @@ uint64_t evm_chain_revealed(evm_chain *c, const ch_hash *hash);
 /* A word of a contract's storage after this block. */
 ch_hash evm_chain_word(evm_chain *c, const ch_addr *contract, const ch_hash *slot, uint64_t block);
 
-/* Called for each transaction that is given to the pool, whatever becomes of it: `calls` are those of the Adjudicator
- * in it, none if it is something else. Must not call the chain. */
+/* Called for each signed transaction that is given to the pool or a node, whatever becomes of it: `calls` are those of
+ * the Adjudicator in it, none if it is something else. Must not call the chain, whose lock is held. */
 typedef void (*evm_witness)(void *ctx, const ch_addr *sender, const ch_tx *calls, size_t n);
 void evm_chain_witness(evm_chain *c, evm_witness witness, void *ctx);
 

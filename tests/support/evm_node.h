@@ -21,7 +21,7 @@ typedef enum evm_broadcasts {
   EVM_MUTE,       /* takes it, but does not answer */
 } evm_broadcasts;
 
-/* One URL, with what is wrong with it. Change it at will between questions. */
+/* One URL, with what is wrong with it. Changed at will, but see evm_node_hold if there are threads. */
 typedef struct evm_endpoint {
   evm_chain *chain;
   uint64_t chain_id;      /* 0: the chain's */
@@ -52,5 +52,9 @@ extern const char *const evm_node_urls[EVM_NODES];
 
 void evm_node_init(evm_node *node, evm_chain *chain, size_t n);
 cd_http evm_node_http(evm_node *node);
+
+/* No question is answered by its chain from hold to release. */
+evm_endpoint *evm_node_hold(evm_node *node, size_t i);
+void evm_node_release(evm_node *node, size_t i);
 
 #endif

@@ -2,6 +2,8 @@
 #ifndef FAKE_HTTP_H
 #define FAKE_HTTP_H
 
+#include <stdatomic.h>
+
 #include "l1/evm/rpc.h"
 
 /* Answers one request: fills *out with what http.h says. `id` is the question's. */
@@ -11,7 +13,7 @@ typedef void (*fake_answer)(void *ctx, const char *url, const char *method, cons
 typedef struct fake_http {
   fake_answer answer;
   void *ctx;
-  unsigned requests;
+  atomic_uint requests;
   bool no_batches; /* they are refused */
   bool closed;
 } fake_http;
