@@ -35,6 +35,7 @@ void node_env(const world *w, const node *n, ch_env *env) {
                   .freshness = w->broken == BROKEN_FRESH ? UINT32_MAX : FRESHNESS,
                   .margin = w->broken == BROKEN_MARGIN ? 0 : MARGIN,
                   .instance = n->instance};
+  if (n->blind) env->head_number = env->head_time = env->final_number = env->final_time = 0;
 }
 
 void node_info(const world *w, const node *n, ch_info *info) {
@@ -77,6 +78,7 @@ static void reload(world *w, node *n) {
   ch_channel_free(n->channel);
   n->channel = NULL;
   memset(&n->view, 0, sizeof n->view);
+  n->blind = true;
   if (n->disk.record) disk_load(w, n);
 }
 
@@ -143,7 +145,9 @@ ch_err node_step(world *w, node *n, const ch_event *ev) {
 
 /* --- The chain ---------------------------------------------------------------------------------------------- */
 
-/* Views and reveals come before the head that they belong to, as the daemon has them. */
+/* As in the daemon: what a block did has been seen before its time counts, or "expired unused" would be believed of a
+ * Close that it executed (seed 1004417). Views and reveals come before the head that they belong to, as the daemon has
+ * them. */
 void node_look_at_chain(world *w, node *n) {
   if (!n->alive || !n->channel) return;
   if (w->broken == BROKEN_WATCH && chain_head(w)->state.slots.disputed) return;
@@ -153,8 +157,9 @@ void node_look_at_chain(world *w, node *n) {
   if (!n->alive) return;
   ch_chain_view view = {w->blocks[head].state, w->blocks[final].state};
   ch_event ev = {.kind = CH_EV_CHAIN, .u.view = &view};
-  if (memcmp(&view, &n->view, sizeof view) != 0) {
+  if (n->blind || memcmp(&view, &n->view, sizeof view) != 0) {
     n->view = view;
+    n->blind = false;
     ch_err err = node_step(w, n, &ev);
     if (err && err != CH_ERR_NOT_CONNECTED) return fail(w, "a view was refused: %s", ch_err_name(err));
   }

@@ -110,6 +110,7 @@ typedef struct node {
   disk copy; /* of the whole disk at an earlier time; without a record: none was made */
   int seen;  /* last block processed */
   ch_chain_view view;
+  bool blind;    /* read from disk, the chain has not been seen since: no block counts until then */
   bool stalled;  /* its chain node stands still */
   uint64_t down; /* since when it is not alive */
   uint64_t conn; /* the connection that it believes in; 0: none */
