@@ -18,13 +18,30 @@ void content_outcome(const ch_channel *c, uint64_t version, const content *what,
   ch_blind(&out->blind, &c->blind_key, c->epoch, version);
 }
 
+static void hash_outcome(const ch_channel *c, uint64_t version, const ch_outcome *outcome, ch_hash *outcome_hash,
+                         ch_hash *digest) {
+  ch_outcome_hash(outcome_hash, outcome);
+  ch_state state = {c->id, c->epoch, version, *outcome_hash};
+  ch_state_digest(digest, &c->domain, &state);
+}
+
 void content_digest(const ch_channel *c, uint64_t version, const content *what, ch_hash *outcome_hash,
                     ch_hash *digest) {
   ch_outcome outcome;
   content_outcome(c, version, what, &outcome);
-  ch_outcome_hash(outcome_hash, &outcome);
-  ch_state state = {c->id, c->epoch, version, *outcome_hash};
-  ch_state_digest(digest, &c->domain, &state);
+  hash_outcome(c, version, &outcome, outcome_hash, digest);
+}
+
+/* The same, from memory if this was the last content to be hashed: one side signs what the other has signed. */
+static const hashed *hash_content(ch_channel *c, uint64_t version, const content *what) {
+  hashed *h = &c->hashed;
+  const content last = {h->outcome.net, h->outcome.locks_hash};
+  if (h->version == version && h->epoch == c->epoch && version && content_same(&last, what)) return h;
+  h->epoch = c->epoch;
+  h->version = version;
+  content_outcome(c, version, what, &h->outcome);
+  hash_outcome(c, version, &h->outcome, &h->outcome_hash, &h->digest);
+  return h;
 }
 
 void latest_digest(const ch_channel *c, ch_hash *outcome_hash, ch_hash *digest) {
@@ -97,30 +114,30 @@ ch_err sign_content(step *s, uint64_t version, const content *what, ch_sig *sig)
   if (!chain_fresh(s->env)) return CH_ERR_STALE;
   if (c->frozen && !s->resuming) return CH_ERR_FROZEN;
   if (version <= c->highest.version) return CH_ERR_DOUBLE_SIGN;
-  ch_hash digest;
-  ch_sign_state request = {
-      .chain = c->chain, .key_nonce = c->nonce[c->me], .params = c->params, .side = c->me, .base = c->latest.version};
-  content_outcome(c, version, what, &request.outcome);
-  request.state = (ch_state){.id = c->id, .epoch = c->epoch, .version = version};
-  ch_outcome_hash(&request.state.outcome_hash, &request.outcome);
-  ch_state_digest(&digest, &c->domain, &request.state);
+  const hashed *h = hash_content(c, version, what);
+  const ch_sign_state request = {.chain = c->chain,
+                                 .key_nonce = c->nonce[c->me],
+                                 .params = c->params,
+                                 .side = c->me,
+                                 .base = c->latest.version,
+                                 .outcome = h->outcome,
+                                 .state = {c->id, c->epoch, version, h->outcome_hash}};
   ch_err err = s->signer->sign_state(s->signer->ctx, sig, &request);
   if (err) return err;
   c->highest.version = version;
-  c->highest.digest = digest;
+  c->highest.digest = h->digest;
   s->fx->durable = true;
   return CH_OK;
 }
 
 ch_err verify_peer(step *s, uint64_t version, const content *what, const ch_sig *sig) {
   ch_channel *c = s->c;
-  ch_hash outcome_hash, digest;
-  content_digest(c, version, what, &outcome_hash, &digest);
-  ch_err err = ch_verify(&digest, sig, &c->params.signer[them(c)]);
+  const hashed *h = hash_content(c, version, what);
+  ch_err err = ch_verify(&h->digest, sig, &c->params.signer[them(c)]);
   if (err) return err;
   if (version > c->proof.version) {
     c->proof.version = version;
-    c->proof.outcome_hash = outcome_hash;
+    c->proof.outcome_hash = h->outcome_hash;
     c->proof.sig = *sig;
     s->fx->durable = true;
   }

@@ -33,6 +33,14 @@ typedef struct content {
   ch_hash locks_hash; /* zero: none */
 } content;
 
+/* The content that was hashed last, for its other signature. Derived, never stored. */
+typedef struct hashed {
+  uint16_t epoch;
+  uint64_t version; /* 0: none */
+  ch_outcome outcome;
+  ch_hash outcome_hash, digest;
+} hashed;
+
 /* What I have signed and wait to have countersigned. Its base is always L. */
 typedef struct outstanding {
   outstanding_kind kind;
@@ -183,6 +191,7 @@ struct ch_channel {
   superseded old;
   signed_mark highest;
   evidence proof;
+  hashed hashed;
   closing close;
   reservation reserved;
   ch_amount withdraw_wanted; /* what I asked for, until it is done or has failed; 0: nothing */

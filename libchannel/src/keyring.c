@@ -10,6 +10,7 @@
 #define HARD(i) (CH_HARDENED | (i))
 /* Fills the first page of locked memory together with libsodium's canary. */
 #define FIRST_KEYS 120
+#define TERMS_BYTES crypto_shorthash_siphashx24_BYTES
 
 /* All secrets, in one piece of locked memory: guard pages for each key would cost 12 KiB a channel. */
 typedef struct vault {
@@ -32,6 +33,7 @@ typedef struct signed_row {
   ch_hash digest;
   uint64_t version; /* 0: none in this epoch */
   uint16_t epoch;
+  uint8_t terms[TERMS_BYTES]; /* what the id stands for, as it was seen last; zero: never */
 } signed_row;
 
 struct ch_keyring {
@@ -185,25 +187,60 @@ static ch_err channel_key(void *ctx, ch_pubkey *out, const ch_hash *key_nonce) {
   return CH_OK;
 }
 
+/* All that a channel's id is made of, in a few bytes that nobody can aim at: a MAC under a secret of the keyring. */
+static void terms_of(uint8_t out[TERMS_BYTES], const ch_keyring *k, const ch_sign_state *r) {
+  _Static_assert(CH_MAP_SECRET_BYTES == crypto_shorthash_siphashx24_KEYBYTES, "SipHash's key");
+  const ch_params *p = &r->params;
+  const struct __attribute__((packed)) {
+    uint64_t chain_id;
+    ch_addr adjudicator, signer[2], payout[2], asset;
+    uint32_t challenge_period;
+    ch_amount bond;
+    ch_hash tag;
+  } all = {r->chain.chain_id,
+           r->chain.adjudicator,
+           {p->signer[0], p->signer[1]},
+           {p->payout[0], p->payout[1]},
+           p->asset,
+           p->challenge_period,
+           p->bond,
+           p->tag};
+  crypto_shorthash_siphashx24(out, (const uint8_t *)&all, sizeof all, k->highest.secret);
+}
+
+/* The row of the channel that the request is about; NULL if its id is not made of what the request says, or memory is
+ * out. The same terms again are not hashed again: that would take as long as all other hashes of a signature. */
+static signed_row *row_for(ch_keyring *k, const ch_sign_state *r) {
+  uint8_t terms[TERMS_BYTES];
+  terms_of(terms, k, r);
+  signed_row *row = ch_map_find(&k->highest, &r->state.id);
+  if (row != NULL && sodium_memcmp(row->terms, terms, sizeof terms) == 0) return row;
+  ch_hash params_hash, id;
+  ch_params_hash(&params_hash, &r->chain, &r->params);
+  ch_channel_id(&id, &params_hash, &r->params.asset);
+  if (!ch_hash_eq(&id, &r->state.id)) return NULL;
+  row = highest_of(k, &id);
+  if (row != NULL) memcpy(row->terms, terms, sizeof terms);
+  return row;
+}
+
 /* True if the state is what the request says in clear, and ours to sign. */
 static bool is_whole(const ch_sign_state *r, const ch_addr *mine) {
   if (r->side > 1 || r->state.version == CH_VERSION_NONE) return false;
   if (ch_params_check(&r->params) != CH_OK || !ch_addr_eq(&r->params.signer[r->side], mine)) return false;
-  ch_hash params_hash, id, outcome_hash;
-  ch_params_hash(&params_hash, &r->chain, &r->params);
-  ch_channel_id(&id, &params_hash, &r->params.asset);
+  ch_hash outcome_hash;
   ch_outcome_hash(&outcome_hash, &r->outcome);
-  return ch_hash_eq(&id, &r->state.id) && ch_hash_eq(&outcome_hash, &r->state.outcome_hash);
+  return ch_hash_eq(&outcome_hash, &r->state.outcome_hash);
 }
 
 static ch_err sign_state(void *ctx, ch_sig *out, const ch_sign_state *request) {
   ch_keyring *k = ctx;
   const key_row *key = key_of(k, &request->key_nonce);
   if (key == NULL || !is_whole(request, &key->addr)) return CH_ERR_SIGNER;
+  signed_row *row = row_for(k, request);
+  if (row == NULL) return CH_ERR_SIGNER;
   ch_hash digest;
   ch_state_digest(&digest, domain_of(k, &request->chain), &request->state);
-  signed_row *row = highest_of(k, &request->state.id);
-  if (row == NULL) return CH_ERR_SIGNER;
   if (!may_sign(row, &request->state, &digest)) return CH_ERR_DOUBLE_SIGN;
   ch_err err = sign_with(out, &digest, secret_of(k, key));
   if (err == CH_OK) note_signed(row, request->state.epoch, request->state.version, &digest);

@@ -24,6 +24,7 @@ void ch_channel_free(ch_channel *c) {
   free(c->ops);
   free(c->locks);
   ch_wipe(&c->blind_key, sizeof c->blind_key);
+  ch_wipe(&c->hashed, sizeof c->hashed);
   free(c);
 }
 

@@ -244,20 +244,15 @@ static void test_remember(void **state) {
   ch_keyring_free(k);
 }
 
-/* A refused request leaves no trace: the version is still free. */
-static void test_only_whole_states(void **state) {
-  (void)state;
-  ch_keyring *k = new_keyring();
-  ch_signer s = ch_keyring_signer(k);
-  const ch_sign_state good = request_of(&s, 1);
+/* What is refused of a good request at the version, one change each. */
+static void refuse_all(const ch_signer *s, const ch_sign_state *good, uint64_t version) {
   ch_sig sig;
-
 #define REFUSED(...)                                                                                                   \
   do {                                                                                                                 \
-    ch_sign_state r = good;                                                                                            \
-    say(&r, 0, 6, 1);                                                                                                  \
+    ch_sign_state r = *good;                                                                                           \
+    say(&r, 0, version, 1);                                                                                            \
     __VA_ARGS__;                                                                                                       \
-    assert_int_equal(s.sign_state(s.ctx, &sig, &r), CH_ERR_SIGNER);                                                    \
+    assert_int_equal(s->sign_state(s->ctx, &sig, &r), CH_ERR_SIGNER);                                                  \
   } while (0)
   REFUSED(r.state.id.b[0] ^= 1);
   REFUSED(r.state.outcome_hash.b[0] ^= 1);
@@ -265,18 +260,35 @@ static void test_only_whole_states(void **state) {
   REFUSED(r.outcome.blind.b[0] ^= 1);
   REFUSED(r.outcome.locks_hash.b[0] ^= 1);
   REFUSED(r.chain.chain_id++);
+  REFUSED(r.chain.adjudicator.b[0] ^= 1);
   REFUSED(r.params.asset.b[0] ^= 1);
   REFUSED(r.params.bond.v++);
-  REFUSED(r.params.signer[0].b[0] ^= 1, say(&r, 0, 6, 1)); /* a channel of somebody else */
+  REFUSED(r.params.signer[1].b[0] ^= 1);
+  REFUSED(r.params.payout[0].b[0] ^= 1);
+  REFUSED(r.params.payout[1].b[19] ^= 1);
+  REFUSED(r.params.challenge_period++);
+  REFUSED(r.params.tag.b[31] ^= 1);
+  REFUSED(r.params.signer[0].b[0] ^= 1, say(&r, 0, version, 1)); /* a channel of somebody else */
   REFUSED(r.side = 1);
   REFUSED(r.side = 2);
   REFUSED(r.state.version = 0);
   REFUSED(r.key_nonce.b[0] ^= 1); /* the key of another channel */
-  REFUSED(memset(&r.params.payout[1], 0, sizeof(ch_addr)), say(&r, 0, 6, 1));
+  REFUSED(memset(&r.params.payout[1], 0, sizeof(ch_addr)), say(&r, 0, version, 1));
 #undef REFUSED
+}
 
+/* A refused request leaves no trace: the version is still free. What a channel's id stands for is compared again for
+ * each signature. */
+static void test_only_whole_states(void **state) {
+  (void)state;
+  ch_keyring *k = new_keyring();
+  ch_signer s = ch_keyring_signer(k);
+  const ch_sign_state good = request_of(&s, 1);
   ch_sign_state r = good;
+  refuse_all(&s, &good, 6);
   assert_int_equal(sign(&s, &r, 0, 1, 7), CH_OK);
+  refuse_all(&s, &good, 6);
+  assert_int_equal(sign(&s, &r, 0, 2, 7), CH_OK);
   ch_keyring_free(k);
 }
 
