@@ -26,17 +26,18 @@ static bool read_byte(char *out) {
   return n == 1;
 }
 
-typedef enum line_end { LINE, TOO_LONG, NOTHING, CANCELLED } line_end;
+typedef enum line_end { LINE, TOO_LONG, ZERO_BYTE, NOTHING, CANCELLED } line_end;
 
 static line_end read_line(char *out, size_t size) {
   size_t n = 0;
-  bool any = false, fits = true;
+  bool any = false, fits = true, text = true;
   for (char c; read_byte(&c); any = true) {
     if (c == CTRL_C) return CANCELLED;
     if (c == '\n') {
       any = true;
       break;
     }
+    if (c == '\0') text = false;
     if (n + 1 < size) {
       out[n++] = c;
     } else {
@@ -45,7 +46,9 @@ static line_end read_line(char *out, size_t size) {
   }
   if (n > 0 && out[n - 1] == '\r') n--;
   out[n] = '\0';
-  return !fits ? TOO_LONG : any ? LINE : NOTHING;
+  if (!fits) return TOO_LONG;
+  if (!text) return ZERO_BYTE;
+  return any ? LINE : NOTHING;
 }
 
 /* Hides what is typed. Ctrl-C becomes the end of a line instead of a signal: no way leads past the reset below. */
@@ -71,6 +74,11 @@ bool cd_ask(const char *prompt, bool hidden, char *out, size_t size, char *why, 
   switch (end) {
   case LINE: return true;
   case TOO_LONG: snprintf(why, why_len, "That is too long."); return false;
+  case ZERO_BYTE:
+    snprintf(
+        why, why_len,
+        "There is a zero byte in what was typed (Ctrl-Space makes one), behind which nothing would count: use text.");
+    return false;
   case NOTHING: snprintf(why, why_len, "Nothing was given."); return false;
   case CANCELLED: snprintf(why, why_len, "Cancelled."); return false;
   }

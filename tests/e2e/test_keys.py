@@ -240,6 +240,11 @@ def wrong_passphrases():
         person.expect("Passphrase: ")
         person.say("wrong")
         assert person.end() == 1 and person.seen.count("passphrase is wrong") == 1
+        person = Person(*node.argv())  # Ctrl-Space is a zero byte: what stands before it is not all that was meant
+        person.expect("Passphrase: ")
+        person.say(PASS + "\0 and more")
+        person.expect("zero byte")
+        assert person.end() == 1
 
 
 def passphrase_changed():
