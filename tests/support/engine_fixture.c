@@ -428,8 +428,8 @@ static void note_reveal(duo *d, const ch_adj_event *e) {
   d->reveals[d->n_reveals++] = (ch_reveal){.hash = e->id, .preimage = e->salt, .head_time = d->head_time};
 }
 
-ch_adj_revert duo_send_tx(duo *d, int sender, uint64_t value, const ch_tx *tx) {
-  ch_adj_call call = ch_adj_call_of(&d->chain, &d->side[sender].address, ch_amount_of(value), d->head_time);
+ch_adj_revert duo_send_tx_by(duo *d, const ch_addr *sender, uint64_t value, const ch_tx *tx) {
+  ch_adj_call call = ch_adj_call_of(&d->chain, sender, ch_amount_of(value), d->head_time);
   call.ctx = d;
   call.revealed = revealed;
   call.owed = owed;

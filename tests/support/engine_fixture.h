@@ -108,7 +108,10 @@ void duo_restart(duo *d, int s);
 
 /* --- The chain ---------------------------------------------------------------------------------------- */
 
-ch_adj_revert duo_send_tx(duo *d, int sender, uint64_t value, const ch_tx *tx);
+ch_adj_revert duo_send_tx_by(duo *d, const ch_addr *sender, uint64_t value, const ch_tx *tx);
+static inline ch_adj_revert duo_send_tx(duo *d, int sender, uint64_t value, const ch_tx *tx) {
+  return duo_send_tx_by(d, &d->side[sender].address, value, tx);
+}
 /* Sends the transactions that the last step of `s` wished for; each must be accepted. */
 void duo_mine(duo *d, int s);
 void duo_see(duo *d, int s); /* shows it the chain, and what it shows of the hashes of its locks */

@@ -8,8 +8,8 @@
 #include "wrapped.h"
 
 static struct {
-  duo *d[2]; /* the first channel, and of `move` the second */
-  int n;
+  duo *d[2];   /* the first channel, and of `move` the second */
+  int n, here; /* the channel of the step under way */
   json_t *all, *steps;
   const char *about; /* until the first step */
   const char *note, *forged;
@@ -19,33 +19,22 @@ static struct {
   size_t fork_step, fork_reveals;
 } rec;
 
-/* Whose a key or a signer is, in which channel. */
+/* Whose step it is. */
 typedef struct place {
   int channel, side;
 } place;
 
-static place place_of(bool (*is)(const duo_side *, const void *), const void *what) {
+static place place_of(const ch_signer *signer) {
   for (int c = 0; c < rec.n; c++)
     for (int s = 0; s < 2; s++)
-      if (is(&rec.d[c]->side[s], what)) return (place){c, s};
-  return (place){0, -1};
+      if (&rec.d[c]->side[s] == signer->ctx) return (place){c, s};
+  abort();
 }
 
-static bool has_key(const duo_side *side, const void *key) {
-  return memcmp(key, &side->node_key, sizeof(ch_secret)) == 0 ||
-         memcmp(key, &side->channel_key, sizeof(ch_secret)) == 0;
-}
-
-static bool is_signer(const duo_side *side, const void *ctx) {
-  return side == ctx;
-}
-
-static bool has_address(const duo_side *side, const void *address) {
-  return ch_addr_eq(&side->address, address);
-}
-
+/* A node has one node key in all its channels, but may be side 0 in one and side 1 in another. */
 static int side_of_key(const ch_secret *key) {
-  return place_of(has_key, key).side;
+  const duo_side *b = &rec.d[rec.here]->side[1];
+  return memcmp(key, &b->node_key, sizeof *key) == 0 || memcmp(key, &b->channel_key, sizeof *key) == 0;
 }
 
 /* --- Steps ------------------------------------------------------------------------------------------------------- */
@@ -70,6 +59,7 @@ static void put_bytes(json_t *o, const ch_msg *m) {
 static json_t *new_step(place at, const char *event) {
   json_t *o = add(rec.steps);
   const duo *d = rec.d[at.channel];
+  rec.here = at.channel;
   if (rec.note != NULL) json_object_set_new(o, "note", json_string(rec.note));
   rec.note = NULL;
   if (at.channel > 0) json_object_set_new(o, "channel", json_integer(at.channel));
@@ -249,7 +239,7 @@ static void end_step(json_t *o, ch_err err, const ch_effects *fx, const ch_chann
 /* An event of the engine begins; a message stands in clear where it was sent, if it was. */
 static json_t *begin_step(const ch_signer *signer, const char *event, const ch_msg *message) {
   const bool forged = rec.forged != NULL;
-  json_t *o = new_step(place_of(is_signer, signer->ctx), event);
+  json_t *o = new_step(place_of(signer), event);
   if (message != NULL) put_bytes(o, message);
   if (!forged) json_object_del(o, "message");
   noted_collect();
@@ -268,28 +258,19 @@ ch_err __wrap_ch_step(ch_channel **next, ch_effects *fx, const ch_channel *cur, 
 
 /* --- Opening ----------------------------------------------------------------------------------------------------- */
 
-static void put_keys(json_t *o, const duo_side *side) {
-  put_hex(o, "channelKey", side->channel_key.b, sizeof side->channel_key.b);
-  put_hash(o, "nonce", side->nonce);
-}
-
-static void put_sides(void) {
+static void put_sides(const char *key, const duo *d) {
   json_t *sides = json_array();
   for (int s = 0; s < 2; s++) {
-    const duo_side *me = &rec.d[0]->side[s];
+    const duo_side *me = &d->side[s];
     json_t *o = add(sides);
     put_hex(o, "nodeKey", me->node_key.b, sizeof me->node_key.b);
     put_hex(o, "nodeId", me->node_id.b, sizeof me->node_id.b);
-    put_keys(o, me);
+    put_hex(o, "channelKey", me->channel_key.b, sizeof me->channel_key.b);
+    put_hash(o, "nonce", me->nonce);
     put_addr(o, "payout", me->address);
     put_hash(o, "instance", me->instance);
   }
-  json_object_set_new(rec.all, "sides", sides);
-  if (rec.n == 1) return;
-  json_t *second = json_array();
-  for (int s = 0; s < 2; s++)
-    put_keys(add(second), &rec.d[1]->side[s]);
-  json_object_set_new(rec.all, "second", second);
+  json_object_set_new(rec.all, key, sides);
 }
 
 static void put_head(void) {
@@ -301,7 +282,8 @@ static void put_head(void) {
   put_number(env, "freshness", DUO_FRESHNESS);
   put_number(env, "margin", DUO_MARGIN);
   json_object_set_new(rec.all, "settings", env);
-  put_sides();
+  put_sides("sides", rec.d[0]);
+  if (rec.n > 1) put_sides("second", rec.d[1]);
   json_object_set(rec.all, "steps", rec.steps);
 }
 
@@ -366,11 +348,16 @@ static void put_storage(json_t *o, const char *key, const ch_adj_slots *slots) {
   json_object_set_new(o, key, show_onchain(&look));
 }
 
+static place sender_of(const ch_adj_call *call) {
+  const duo *d = call->ctx;
+  for (int s = 0; s < 2; s++)
+    if (ch_addr_eq(&d->side[s].address, &call->sender)) return (place){d == rec.d[1], s};
+  return (place){d == rec.d[1], -1};
+}
+
 static void put_transaction(const ch_adj_call *call, const ch_tx *tx, ch_adj_revert why, const ch_adj_result *r) {
-  place at = place_of(has_address, &call->sender);
-  at.channel = call->ctx == rec.d[1];
-  json_t *o = new_step(at, "transaction");
-  if (at.side < 0) put_addr(o, "sender", call->sender);
+  json_t *o = new_step(sender_of(call), "transaction");
+  if (json_object_get(o, "side") == NULL) put_addr(o, "sender", call->sender);
   put_amount(o, "value", call->value);
   json_object_set_new(o, "call", show_call(tx));
   set_unless_empty(o, "answers", answers);

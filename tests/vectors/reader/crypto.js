@@ -16,26 +16,31 @@ const TYPES = {
   State: "bytes32 id,uint16 epoch,uint64 version,bytes32 outcomeHash",
   Close: "bytes32 id,uint16 epoch,int112 net,uint40 validUntil",
   Withdraw: "bytes32 id,uint16 epoch,uint16 seq,uint8 side,uint112 amount,uint40 validUntil",
+  Move: "bytes32 id,uint16 epoch,uint16 seq,uint8 side,uint112 amount,uint40 validUntil,bytes32 toId,uint16 toEpoch,uint8 toSide",
+  Bounty: "bytes32 id,uint16 epoch,address beneficiary",
   Challenge: "bytes32 id,uint16 epoch,uint8 side,uint64 version,bytes32 outcomeHash,uint40 validUntil",
   OpenStatement: "bytes32 id,bytes32 paramsHash,uint8 side,address signer,bytes32 peerNode",
 };
 const FIELDS = Object.fromEntries(Object.entries(TYPES).map(([type, text]) =>
   [type, { [type]: text.split(",").map((f) => ({ type: f.split(" ")[0], name: f.split(" ")[1] })) }]));
 
-function digest(chain, type, data) {
+function digestOf(chain, type, data) {
   const domain = { name: "StateChannel", version: "1", chainId: chain.chainId, verifyingContract: chain.adjudicator };
   return TypedDataEncoder.hash(domain, FIELDS[type], data);
 }
 
 // The same is asked for again and again by broken.js.
+const nameOf = (arg) => JSON.stringify(arg, (_key, v) => (typeof v === "bigint" ? String(v) : v));
 function remembered(f) {
   const known = new Map();
   return (...args) => {
-    const name = args.join();
+    const name = args.map(nameOf).join();
     if (!known.has(name)) known.set(name, f(...args));
     return known.get(name);
   };
 }
+
+const digest = remembered(digestOf);
 
 const sign = remembered((key, what) => {
   const sig = new SigningKey(key).sign(what);
@@ -71,23 +76,26 @@ function secrets(shared, nonces) {
   return { salt: derive("channel/salt"), blindKey: derive("channel/blind") };
 }
 
-function blind(key, epoch, version) {
+const blind = remembered((key, epoch, version) => {
   const message = concat([Buffer.from("channel/outcome"), toBeHex(epoch, 2), toBeHex(version, 8)]);
   return hex(crypto.createHmac("sha256", getBytes(key)).update(getBytes(message)).digest());
-}
+});
 
 function identify(chain, params) {
   const paramsHash = keccak256(abi.encode(
     ["uint256", "address", "address", "address", "address", "address", "uint32", "uint96", "bytes32"],
     [chain.chainId, chain.adjudicator, ...params.signer, ...params.payout, params.period, params.bond, params.tag]));
-  return { paramsHash, id: keccak256(concat([paramsHash, params.asset])) };
+  return { paramsHash, id: idOf(paramsHash, params.asset) };
 }
+
+const idOf = (paramsHash, asset) => keccak256(concat([paramsHash, asset]));
 
 const encodeLock = (l) => concat([toBeHex(l.amount, 14), toBeHex(l.payer, 1), toBeHex(l.expiry, 5), l.condition,
   toBeHex(l.gas, 4), toBeHex((l.payload.length - 2) / 2, 2), l.payload]);
 const encodeLocks = (locks) => concat(locks.map(encodeLock));
 const locksHash = (locks) => (locks.length ? keccak256(encodeLocks(locks)) : ZERO);
-const outcomeHash = (o) => keccak256(abi.encode(["int112", "bytes32", "bytes32"], [o.net, o.locksHash, o.blind]));
+const outcomeHash = remembered((o) =>
+  keccak256(abi.encode(["int112", "bytes32", "bytes32"], [o.net, o.locksHash, o.blind])));
 
-module.exports = { ZERO, addressOf, blind, digest, ecdh, encodeLock, encodeLocks, hex, identify, keccak256, locksHash,
+module.exports = { ZERO, addressOf, blind, digest, ecdh, encodeLock, encodeLocks, hex, idOf, identify, keccak256, locksHash,
   outcomeHash, publicKey, secrets, sha256, sign, verifies };

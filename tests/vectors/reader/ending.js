@@ -69,7 +69,8 @@ function onClose(s, m) {
 
 function pursueClose(s) {
   const c = s.c, close = c.close, now = s.env.now;
-  if (close.mineUntil && s.env.finalTime > close.mineUntil) c.close = { ...freshEpoch(0n).close, wanted: close.wanted };
+  const over = phase(c) === "closed";
+  if (close.mineUntil && s.env.finalTime > close.mineUntil && !over) c.close = { ...freshEpoch(0n).close, wanted: close.wanted };
   if (!mayClose(c) || (c.close.have[c.me] && now > c.close.until)) return;
   if (c.close.have[0] && c.close.have[1]) {
     if (!c.close.wanted && now + 3600n < c.close.until + 300n) return;
@@ -146,10 +147,17 @@ function answerDispute(s) {
 
 // --- After it ---
 
+// Is what was executed in this side's memory?
+function remembered(c, ended) {
+  if (ended.by === "close") return c.close.have[c.me] && c.close.net === ended.net;
+  return ended.version <= c.latest.version || Boolean(knownContent(c, ended.version));
+}
+
 // Rule 6: what waited was in the executed content, or can never be enforced.
 function accountEnding(s) {
   const c = s.c, ended = c.view.final.ended;
   if (c.accounted || phase(c) !== "closed" || !allLooked(c)) return;
+  if (ended && ended.epoch === c.epoch && !remembered(c, ended)) freeze.freeze(s);
   const executed = ended && ended.by === "settle" && ended.epoch === c.epoch ? ended.version : 0n;
   const ops = (c.out && c.out.ops) || [], inIt = executed && c.out && c.out.version === executed;
   for (const op of ops) {
@@ -159,6 +167,9 @@ function accountEnding(s) {
   for (const op of c.queue) payment(s, op, c.me, c.frozen ? "unknown" : "failed", { reason: ERR.PHASE });
   accountLocks(s, executed);
   Object.assign(c, { queue: [], out: null, reserved: null, withdrawWanted: 0n, accounted: true });
+  const { contributions, withdrawSeq, dispute } = c.view.final;
+  const untouched = contributions.every((x) => x === 0n) && !withdrawSeq && !dispute;
+  if (c.frozen && untouched) freeze.thaw(s); // nothing was signed in the next epoch
 }
 
 // Sticky: a challenge that was seen once has made the salt public.

@@ -70,7 +70,7 @@ const EVENTS = {
   disconnect(s) { s.c.link = noLink(); },
   pay: onPay, chain: onChain, tick: onTick, reveal: locks.onReveal,
   close: ending.onCloseCommand, challenge: ending.onChallengeCommand,
-  withdraw: (s, step) => money.onWithdrawCommand(s, BigInt(step.amount)),
+  withdraw: (s, step) => money.onWithdrawCommand(s, BigInt(step.amount), step.to && big(step.to)),
   deposit: (s, step) => money.onDepositCommand(s, BigInt(step.amount)),
   freeze: freeze.onFreezeCommand, resume: freeze.onResumeCommand,
   fulfil: (s, step) => locks.onResolveCommand(s, "fulfil", step.lock, step.preimage),

@@ -1,11 +1,20 @@
 // Section 4, "Lost memory": a frozen side signs nothing, and leaves that by Resume.
 "use strict";
-const { ERR, content, demand, dropLink, fresh, maySignState, nextVersion, ownParity, payment, phase, refuse, requeueOut, send,
+const { ERR, content, demand, dropLink, fresh, maySignState, newChannel, nextVersion, noLink, ownParity, payment, phase, refuse, requeueOut, send,
   setLatest, signContent, them, verifyPeer } = require("./state.js");
 
 const CLOCK_START = 1577836800n;
 const most = (a, b) => (a > b ? a : b);
 const clock = (s) => (s.env.now > CLOCK_START ? s.env.now - CLOCK_START : 0n);
+
+// All that the static backup has of a channel: what was fixed at open, but for the limits of locks. What the chain shows is
+// to be asked, when the freeze began is not known yet.
+function fromBackup(c) {
+  const { me, peer, chain, params, id, paramsHash, salt, blindKey, created, deposit } = c;
+  const none = { lock_count: 0n, lock_payload: 0n, lock_gas: 0n, lock_longest: 0n, lock_dust: 0n, lock_in_flight: 0n };
+  const known = { me, peer, chain, params, id, paramsHash, salt, blindKey, created, deposit, limits: none, openerFunds: false };
+  return { ...newChannel(known), agreed: true, heard: true, frozen: true, link: noLink() };
+}
 
 function freeze(s) {
   const c = s.c;
@@ -64,6 +73,7 @@ const mayThaw = (s) => ["funding", "open", "shutdown"].includes(phase(s.c)) && i
 
 function pursueResume(s) {
   const c = s.c;
+  if (c.frozen && !c.frozenAt) c.frozenAt = most(s.env.now, s.env.headTime); // it came from a backup
   if (!c.resume.wanted || !c.link.greeted || c.link.waitFull || c.link.resumed || !mayThaw(s) || !fresh(s)) return;
   if (c.link.missed) return void dropLink(s, 0);
   if (!c.resume.version) {
@@ -126,5 +136,5 @@ function onResume(s, m) {
   acceptResume(s, m.version, m.signature);
 }
 
-module.exports = { adoptResume, adoptShown, freeze, isOver, noteShown, onFreezeCommand, onResume, onResumeCommand,
-  pursueResume };
+module.exports = { adoptResume, adoptShown, freeze, fromBackup, isOver, noteShown, onFreezeCommand, onResume, onResumeCommand,
+  pursueResume, thaw };

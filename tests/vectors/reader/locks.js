@@ -110,10 +110,11 @@ function queueWishes(s) {
 function onResolveCommand(s, kind, id, preimage) {
   const lock = s.c.latest.locks.find((l) => l.lock === id);
   if (!lock) refuse(29, "no such lock");
-  const about = aboutLock(s.c, lock);
+  const about = aboutLock(s.c, lock), claims = kind === "fulfil" && isHash(lock);
+  if (claims && k.sha256(preimage) !== lock.payload) refuse(ERR.ARGUMENT, "a preimage that does not fit");
   about.want = kind;
   about.tried = 0n;
-  if (kind === "fulfil" && isHash(lock)) about.preimage = preimage;
+  if (claims) about.preimage = preimage;
 }
 
 function onReveal(s, step) {
@@ -143,15 +144,33 @@ function wantReveals(s) {
 const decided = (s, locks) => locks.every((l) =>
   s.env.headTime > l.expiry || (isHash(l) && inTime(l, aboutLock(s.c, l).atHead)));
 
+// What the executed state paid for contracts' locks: what is left of the settled net when all else is taken off.
+function paidByContracts(c, what, executed) {
+  const signed = (lock) => (lock.payer === 0 ? lock.amount : -lock.amount);
+  const hashes = executed.filter((l) => isHash(l) && inTime(l, aboutLock(c, l).atFinal));
+  return hashes.reduce((left, l) => left - signed(l), c.view.final.ended.net - what.net);
+}
+
+// One contract's lock: its share of that, the first ones first. What is left then.
+function contractOver(s, lock, left, version) {
+  const sign = lock.payer === 0 ? 1n : -1n, most = left * sign < 0n ? 0n : left * sign;
+  const paid = most < lock.amount ? most : lock.amount;
+  lockOver(s, lock, paid > 0n, version, ERR.EXPIRED);
+  if (paid > 0n && paid < lock.amount) s.payments[s.payments.length - 1].paid = paid;
+  return left - paid * sign;
+}
+
 // After a final ending that executed `version` (0: a close).
 function accountLocks(s, version) {
   const c = s.c, what = knownContent(c, version);
   const executed = what && version > 0n ? what.locks : [];
+  let left = executed.length ? paidByContracts(c, what, executed) : 0n;
   for (const lock of c.latest.locks) {
     const about = aboutLock(c, lock);
     const has = executed.some((l) => l.lock === lock.lock) || (version < c.latest.version && about.since <= version && version > 0n);
     if (has) {
-      lockOver(s, lock, inTime(lock, about.atFinal), version, ERR.EXPIRED);
+      if (isHash(lock)) lockOver(s, lock, inTime(lock, about.atFinal), version, ERR.EXPIRED);
+      else left = contractOver(s, lock, left, version);
       continue;
     }
     const did = version > c.latest.version ? wishOf(s, lock) : null;

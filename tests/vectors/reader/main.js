@@ -1,5 +1,6 @@
 // Plays proto/vectors' dialogues and handshake again: node main.js FOLDER (TAP).
 "use strict";
+const assert = require("assert");
 const fs = require("fs");
 const path = require("path");
 const { Replay } = require("./replay.js");
@@ -10,11 +11,20 @@ const folder = process.argv[2];
 const read = (...name) => JSON.parse(fs.readFileSync(path.join(folder, ...name)));
 const names = fs.readdirSync(path.join(folder, "dialogues")).sort();
 
+function difference({ actual, expected }) {
+  try {
+    assert.deepStrictEqual(actual, expected);
+    return [];
+  } catch (error) {
+    return error.message.split("\n");
+  }
+}
+
 function test(name, run) {
   try {
     console.log(`ok ${name}: ${run()}`);
   } catch (error) {
-    console.log(`not ok ${name}\n# ${error.stack.split("\n").slice(0, 40).join("\n# ")}`);
+    console.log(`not ok ${name}\n# ${[...difference(error), ...error.stack.split("\n")].slice(0, 60).join("\n# ")}`);
     process.exitCode = 1;
   }
 }

@@ -35,10 +35,10 @@ function noteDeposits(c) {
 
 // --- Withdrawals ---
 
-function onWithdrawCommand(s, amount) {
+function onWithdrawCommand(s, amount, to) {
   const c = s.c;
   if (phase(c) !== "open" || c.closeWanted || c.withdrawWanted || c.reserved) refuse(ERR.PHASE, "not now");
-  c.queue.push({ kind: "reserve", amount, seq: 0n, valid_until: 0n });
+  c.queue.push({ kind: "reserve", amount, seq: 0n, valid_until: 0n, ...(to ? { to } : {}) });
   c.withdrawWanted = amount;
 }
 
@@ -50,16 +50,18 @@ function stampReserve(s, op) {
 
 function reserve(s, r, side, op) {
   const { head, final } = s.c.view, now = s.env.now;
-  if (op.to) demand(false, "this reader knows no moves");
-  if (r.shutdown || r.reserved || op.seq !== head.withdrawSeq || op.seq !== final.withdrawSeq) return ERR.PHASE;
+  if (r.shutdown || r.reserved || (op.to && op.to.params_hash === s.c.paramsHash) || op.seq !== head.withdrawSeq || op.seq !== final.withdrawSeq) return ERR.PHASE;
   if (op.valid_until <= now || op.valid_until > now + 86400n + SKEW) return ERR.PHASE;
   r.reserved = { ...op, side, sig: [null, null] };
   return invalid(s.c, r);
 }
 
+// What is reserved as typed data: a Withdraw, or a Move if there is a target.
 function withdrawal(c) {
-  const r = c.reserved;
-  return { id: c.id, epoch: c.epoch, seq: r.seq, side: r.side, amount: r.amount, validUntil: r.valid_until };
+  const r = c.reserved, { to } = r;
+  const data = { id: c.id, epoch: c.epoch, seq: r.seq, side: r.side, amount: r.amount, validUntil: r.valid_until };
+  if (!to) return { type: "Withdraw", data };
+  return { type: "Move", data: { ...data, toId: k.idOf(to.params_hash, c.params.asset), toEpoch: to.epoch, toSide: to.side } };
 }
 
 function sendWithdraw(s) {
@@ -75,7 +77,7 @@ function onWithdraw(s, m) {
   demand(m.epoch === c.epoch, "a later epoch");
   if (!r || r.seq !== m.seq || BigInt(r.side) !== m.side) return;
   demand(r.amount === m.amount && r.valid_until === m.valid_until, "not what is reserved");
-  const digest = k.digest(c.chain, "Withdraw", withdrawal(c));
+  const { type, data } = withdrawal(c), digest = k.digest(c.chain, type, data);
   if (!k.verifies(digest, m.signature, c.params.signer[them(c)])) refuse(ERR.SIGNATURE, "bad signature");
   demand(r.side !== c.me || r.sig[c.me], "the side that asked signs first");
   r.sig[them(c)] = m.signature;
@@ -87,15 +89,19 @@ function endReservation(c) {
   c.reserved = null;
 }
 
+function wantWithdraw(s) {
+  const r = s.c.reserved, { type, data: { id: _id, ...fields } } = withdrawal(s.c);
+  const call = { ...fields, ...(r.to ? { toParamsHash: r.to.params_hash } : {}), signature0: r.sig[0], signature1: r.sig[1] };
+  s.calls.push({ [type === "Move" ? "move" : "withdraw"]: call });
+}
+
 function pursueWithdraw(s) {
   const c = s.c, r = c.reserved, head = c.view.head;
   if (!r) return;
   if (s.env.finalTime > r.valid_until) return void endReservation(c);
   if (head.epoch !== c.epoch || head.withdrawSeq !== r.seq) return;
   if (r.sig[0] && r.sig[1]) {
-    const { id, ...fields } = withdrawal(c);
-    const due = id && r.side === c.me && s.env.headTime < r.valid_until;
-    if (due) s.calls.push({ withdraw: { ...fields, signature0: r.sig[0], signature1: r.sig[1] } });
+    if (r.side === c.me && s.env.headTime < r.valid_until) wantWithdraw(s);
     return;
   }
   if (!c.link.synced) return;
@@ -105,7 +111,8 @@ function pursueWithdraw(s) {
   }
   const may = !c.frozen && ["open", "shutdown"].includes(phase(c)) && fresh(s) && s.env.now <= r.valid_until;
   if (!may || (r.side !== c.me && !r.sig[them(c)])) return;
-  r.sig[c.me] = signed(s, "Withdraw", withdrawal(c), s.keys.channelKey);
+  const { type, data } = withdrawal(c);
+  r.sig[c.me] = signed(s, type, data, s.keys.channelKey);
   sendWithdraw(s);
 }
 

@@ -4,7 +4,7 @@
 const { Refused } = require("./wire.js");
 const k = require("./crypto.js");
 
-const ERR = { FORMAT: 5, SIGNATURE: 7, DOUBLE_SIGN: 9, PHASE: 11, FROZEN: 12, STALE: 13, FUNDS: 14, VIOLATION: 16, TERMS: 17,
+const ERR = { ARGUMENT: 1, FORMAT: 5, SIGNATURE: 7, DOUBLE_SIGN: 9, PHASE: 11, FROZEN: 12, STALE: 13, FUNDS: 14, VIOLATION: 16, TERMS: 17,
   UNKNOWN_CHANNEL: 18, DUPLICATE: 19, LOCK_LIMIT: 26, EXPIRY: 27, HASH_USED: 28, CANCELLED: 30, EXPIRED: 31 };
 const MOST = (1n << 111n) - 1n;
 const SKEW = 300n;

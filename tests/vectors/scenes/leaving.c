@@ -74,6 +74,70 @@ static void alone(duo *d) {
   assert_int_equal(duo_status(d, 0, "theirs"), CH_PAYMENT_FAILED);
 }
 
+static const ch_addr TOWER = {{0x70, 0x77}}, COPYIST = {{0xc0, 0x99}};
+
+/* A refutation that names who gets a forfeited bond; side 0 has signed that. */
+static ch_tx refute_for(const duo *d, uint64_t version, int64_t net, ch_addr beneficiary) {
+  const ch_tx refute = duo_refute_tx(d, version, net);
+  ch_tx tx = {.kind = CH_TX_REFUTE_FOR, .id = d->id, .params = d->params};
+  tx.u.refute_for.version = version;
+  tx.u.refute_for.outcome_hash = refute.u.refute.outcome_hash;
+  memcpy(tx.u.refute_for.sig, refute.u.refute.sig, sizeof tx.u.refute_for.sig);
+  tx.u.refute_for.beneficiary = beneficiary;
+  const ch_bounty bounty = {d->id, 0, beneficiary};
+  ch_hash digest;
+  ch_bounty_digest(&digest, &d->domain, &bounty);
+  must(ch_sign(&tx.u.refute_for.bounty_sig, &digest, &d->side[0].channel_key));
+  return tx;
+}
+
+static void sends(duo *d, ch_addr who, const ch_tx *tx) {
+  assert_int_equal(duo_send_tx_by(d, &who, 0, tx), CH_ADJ_NONE);
+}
+
+static void tower(duo *d) {
+  pay_and_settle(d, 1, "old", 5);
+  pay_and_settle(d, 0, "newer", 20);
+  pay_and_settle(d, 0, "newest", 7);
+  duo_cut(d);
+  const ch_tx lie = duo_challenge_tx(d, 1, 1, -5), first = refute_for(d, 2, 15, TOWER),
+              copied = duo_refute_tx(d, 2, 15), newer = refute_for(d, 4, 22, TOWER),
+              other = refute_for(d, 2, 15, COPYIST);
+  assert_int_equal(duo_send_tx(d, 1, DUO_BOND, &lie), CH_ADJ_NONE);
+  record_note("somebody copies the tower's refutation without the Bounty, and is first: the bond is forfeited");
+  sends(d, COPYIST, &copied);
+  record_note("the tower's own is taken all the same, as nobody is attached: it changes nothing else");
+  sends(d, TOWER, &first);
+  record_note("a second one at the standing version is not");
+  assert_int_equal(duo_send_tx_by(d, &COPYIST, 0, &other), CH_ADJ_NOT_NEWER);
+  record_note("a newer one");
+  sends(d, TOWER, &newer);
+  duo_pass(d, DUO_PERIOD + 1);
+  record_note("side 0 comes back after the window: it settles, and the bond goes to the tower");
+  duo_see(d, 0);
+  mine_and_finalise(d, 0);
+  ended(d);
+}
+
+/* Nobody sends the transaction: Close expires, and what was outstanding is talked about again. */
+static void close_expires(duo *d) {
+  pay_and_settle(d, 1, "before", 30);
+  must(duo_command(d, 0, CH_EV_CLOSE));
+  duo_pump(d);
+  assert_int_equal(duo_info(d, 1).phase, CH_PHASE_CLOSING);
+  record_note("a final block is past validUntil: side 1 may sign states again, and greets again");
+  duo_pass(d, 3601);
+  must(duo_command(d, 1, CH_EV_TICK));
+  reconnect(d);
+  duo_pump(d);
+  record_note("side 0 still wants to leave");
+  must(duo_command(d, 0, CH_EV_TICK));
+  talk(d);
+  must(duo_command(d, 0, CH_EV_TICK));
+  mine_and_finalise(d, 0);
+  ended(d);
+}
+
 const scene LEAVING[] = {
     {"close-and-reopen",
      "Both leave together: shutdown, then Close. A deposit for the next epoch opens the channel again, under the same "
@@ -92,5 +156,11 @@ const scene LEAVING[] = {
      "the "
      "lock that is its own, and settles: that lock is paid, the other one has expired.",
      scene_open, alone},
+    {"close-expires", "A Close that both have signed is not sent in time. After it another one is signed.", scene_open,
+     close_expires},
+    {"tower",
+     "Side 0 is away when side 1 challenges with an old state. A third party refutes it for side 0, which has signed a "
+     "Bounty for it: the bond goes there.",
+     scene_open, tower},
     {0},
 };

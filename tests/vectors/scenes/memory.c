@@ -26,10 +26,51 @@ static void resume(duo *d) {
   pay_and_settle(d, 1, "back", 2);
 }
 
+static void static_backup(duo *d) {
+  pay_and_settle(d, 0, "before", 20);
+  pay_and_settle(d, 1, "back", 5);
+  duo_cut(d);
+  record_backup(0);
+  assert_true(duo_info(d, 0).frozen);
+  record_note("what the chain shows: the freeze counts from here");
+  duo_see(d, 0);
+  duo_connect(d);
+  talk(d);
+  assert_int_equal(duo_info(d, 0).version, 3);
+  must(duo_command(d, 0, CH_EV_RESUME));
+  duo_pass(d, 86701);
+  tick(d);
+  talk(d);
+  assert_false(duo_info(d, 0).frozen);
+  pay_and_settle(d, 0, "afterwards", 3);
+}
+
+static void frozen_close(duo *d) {
+  pay_and_settle(d, 0, "before", 20);
+  record_note("the operator knows that its data may be old");
+  must(duo_command(d, 0, CH_EV_FREEZE));
+  reconnect(d);
+  duo_pump(d);
+  must(duo_command(d, 0, CH_EV_CLOSE));
+  assert_null(duo_said(d, 0, CH_MSG_CLOSE));
+  duo_pass(d, 86701);
+  record_note("a final block is 86700 s past the freeze: without a shutdown");
+  tick(d);
+  talk(d);
+  must(duo_command(d, 0, CH_EV_TICK));
+  mine_and_finalise(d, 0);
+  ended(d);
+}
+
 const scene MEMORY[] = {
     {"resume",
      "Side 0 goes on from an old copy of its data. A signature of its own that it does not know freezes it; the peer "
      "shows it the newest state; a day later it resumes under a version above all that it can have signed.",
      scene_open, resume},
+    {"static-backup",
+     "Side 0 has only its static backup. It is frozen, takes the state that the peer shows, and resumes a day later.",
+     scene_open, static_backup},
+    {"frozen-close", "A side that is frozen leaves with the peer's help, without a shutdown.", scene_open,
+     frozen_close},
     {0},
 };
