@@ -208,10 +208,11 @@ def simulate(kind, quick, options=()):
 
 
 def differential(options):
-    """The C model against the contract on anvil."""
+    """The C model, and the chain node in memory, against the contract on anvil."""
     def job(name, extra, **how):
-        command = f'{ROOT}/scripts/evm setup && exec node {ROOT}/tests/differential/run.js --model "$0" {extra}'
-        return Job(name, ["sh", "-c", command, f"{GCC.dir}/tests/differential_model"], timeout=3600, **how)
+        command = f'{ROOT}/scripts/evm setup && exec node {ROOT}/tests/differential/run.js --model "$0" --node "$1" {extra}'
+        programs = [f"{GCC.dir}/tests/differential_model", f"{GCC.dir}/tests/differential_node"]
+        return Job(name, ["sh", "-c", command, *programs], timeout=3600, **how)
     if options:
         return [job("differential", options), job("differential notices a broken model", "--each 3 --break"),
                 Job("vectors", [f"{ROOT}/scripts/vectors", "check"], {"BUILD_DIR": GCC.dir})]

@@ -1,11 +1,12 @@
 #!/usr/bin/env node
 // Random operations on the C model and on the real contract: every outcome with its reason, every event, every storage
-// slot, every balance and credit must agree, and the daemon's adapter must encode each call as ethers does.
-//   run.js --model PROGRAM [--seed S] [--each N] [--ops N] [--break]
+// slot, every balance and credit must agree, and the daemon's adapter must encode each call as ethers does. The chain node
+// that tests have in place of a real one is asked the same, and must answer the same.
+//   run.js --model PROGRAM --node PROGRAM [--seed S] [--each N] [--ops N] [--break]
 // Goes on until every function has succeeded and has been refused N times each (default 100; items of a batch count one
 // by one), and for at least --ops operations. Prints a line a function, then
-// `differential: seed=S ops=N mismatches=M`, and TAP. With --break the model's clock is a second ahead, and the test is
-// that this is noticed.
+// `differential: seed=S ops=N mismatches=M`, and TAP. With --break the model's clock and the node's are a second ahead, and
+// the test is that both are noticed.
 "use strict";
 const fs = require("fs");
 const os = require("os");
@@ -18,7 +19,7 @@ const option = (name, otherwise) => {
   const i = process.argv.indexOf(name);
   return i < 0 ? otherwise : process.argv[i + 1];
 };
-const binary = option("--model");
+const [model, node] = [option("--model"), option("--node")];
 const seed = BigInt(option("--seed", "0x" + randomBytes(4).toString("hex")));
 const each = Number(option("--each", "100"));
 const least = Number(option("--ops", "0"));
@@ -75,7 +76,8 @@ async function play(w) {
 function report(w) {
   if (broken) {
     console.log(`${w.mismatches.length ? "ok" : "not ok"} differential: a model with another clock is noticed`);
-    return w.mismatches.length > 0;
+    console.log(`${w.misshown.length ? "ok" : "not ok"} differential: a node with another clock is noticed`);
+    return w.mismatches.length > 0 && w.misshown.length > 0;
   }
   for (const fn of FUNCTIONS) {
     const { ok, refused, reasons } = tally[fn];
@@ -85,15 +87,21 @@ function report(w) {
   console.log(`differential: seed=${seed} ops=${w.ops} mismatches=${w.mismatches.length}`);
   w.misencoded.slice(0, 5).forEach((m) => console.log(`# ${m}`));
   console.log(`${w.misencoded.length ? "not ok" : "ok"} differential: the adapter encodes calls as ethers does (${w.encoded} equal)`);
+  const gas = w.gas.sort((a, b) => a.ratio - b.ratio), least = gas[0], most = gas[gas.length - 1];
+  const near = least.ratio > 0.5 && most.ratio < 2;
+  console.log(`# the node's gas is ${least.ratio.toFixed(2)} (${least.fn}) to ${most.ratio.toFixed(2)} (${most.fn}) of the contract's`);
+  console.log(`${near ? "ok" : "not ok"} differential: the chain node in memory takes about the contract's gas`);
+  w.misshown.slice(0, 20).forEach((m) => console.log(`# ${m}`));
+  console.log(`${w.misshown.length ? "not ok" : "ok"} differential: the chain node in memory shows what anvil shows`);
   w.mismatches.forEach((m) => console.log(`# ${m}`));
   console.log(`${w.mismatches.length ? "not ok" : "ok"} differential: model and contract agree`);
   console.log(`${done(w) ? "ok" : "not ok"} differential: each function succeeded and was refused ${each} times`);
-  return w.mismatches.length === 0 && w.misencoded.length === 0 && done(w);
+  return w.mismatches.length === 0 && w.misencoded.length === 0 && w.misshown.length === 0 && near && done(w);
 }
 
 async function main() {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "differential-"));
-  const w = await World.start(binary, folder);
+  const w = await World.start(model, node, folder);
   w.modelAhead = broken ? 1n : 0n;
   const end = () => {
     w.close();

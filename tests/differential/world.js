@@ -1,5 +1,7 @@
-// The two sides of the differential test: the real contract on anvil, and the C model behind a pipe. `World.run` gives one
-// transaction to both and compares outcome, events, storage and balances. The chain's time is what the test says.
+// The sides of the differential test: the real contract on anvil, and behind pipes the C model and the chain node in memory
+// that tests have in place of real ones (tests/support/evm_node.h). `World.run` gives one transaction to all and compares
+// outcome, events, storage and balances: the model's by what they mean, the node's word for word. The chain's time is what
+// the test says.
 "use strict";
 const fs = require("fs");
 const path = require("path");
@@ -33,14 +35,13 @@ const REASONS = Object.fromEntries(
   [...fs.readFileSync(path.join(__dirname, "../../proto/evm/src/Reverts.sol"), "utf8").matchAll(/^error (\w+)\(\)/gm)]
     .map(([, name]) => [ethers.id(`${name}()`).slice(0, 10), snake(name)]));
 
-// The model's process: one line of JSON each way.
-class Model {
-  constructor(binary, file, chainId, adjudicator) {
-    this.child = spawn(binary, [file, String(chainId), adjudicator], { stdio: ["pipe", "pipe", "inherit"] });
+// A program behind a pipe: one line of JSON each way.
+class Pipe {
+  constructor(binary, args) {
+    this.child = spawn(binary, args, { stdio: ["pipe", "pipe", "inherit"] });
     this.waiting = [];
     readline.createInterface({ input: this.child.stdout }).on("line", (line) => this.waiting.shift().resolve(JSON.parse(line)));
-    this.child.on("exit", () => this.waiting.forEach((w) => w.reject(new Error("the model ended"))));
-    this.hello = this.next();
+    this.child.on("exit", () => this.waiting.forEach((w) => w.reject(new Error(`${path.basename(binary)} ended`))));
   }
 
   next() {
@@ -59,8 +60,17 @@ class Model {
   }
 }
 
+// The chain node in memory: it is asked what anvil is asked.
+class Node extends Pipe {
+  async rpc(method, params) {
+    const { result, error } = await this.ask({ jsonrpc: "2.0", id: 1, method, params });
+    if (error) throw new Error(`${method}: ${error.message}`);
+    return result;
+  }
+}
+
 class World {
-  static async start(binary, folder) {
+  static async start(model, node, folder) {
     const w = new World();
     w.chain = await Chain.start();
     w.chainId = BigInt(await w.chain.rpc("eth_chainId", []));
@@ -71,22 +81,35 @@ class World {
     await w.chain.rpc("anvil_setBalance", [w.deployer, hex(10n ** 30n)]);
     w.adjudicator = await w.deploy("Adjudicator");
     w.token = await w.deploy("TestToken");
-    w.model = new Model(binary, path.join(folder, "model.db"), w.chainId, w.adjudicator);
-    w.condition = (await w.model.hello).condition;
+    w.node = new Node(node, []);
+    w.model = new Pipe(model, [path.join(folder, "model.db"), String(w.chainId), w.adjudicator]);
+    w.condition = (await w.model.next()).condition;
     // Says that as much is owed as its payload of 32 bytes names; nothing for any other payload.
     await w.chain.rpc("anvil_setCode", [w.condition, "0x604435602014606435025f5260205ff3"]);
-    Object.assign(w, { mismatches: [], misencoded: [], ops: 0, encoded: 0, slots: new Map(), accounts: new Set(), hashes: new Set(), credited: new Map() });
+    Object.assign(w, { mismatches: [], misencoded: [], misshown: [], gas: [], modelAhead: 0n, ops: 0, encoded: 0, slots: new Map(), accounts: new Set(), hashes: new Set(), credited: new Map() });
     return w;
   }
 
   close() {
     this.chain.close();
     this.model.close();
+    this.node.close();
   }
 
   async deploy(name) {
     const receipt = await this.transact(this.deployer, null, artifact(name).bytecode, 0n);
     return lower(receipt.contractAddress);
+  }
+
+  // The same in the node in memory, whose receipt must be like anvil's. The contracts are there from the beginning.
+  async transactInNode(tx, receipt) {
+    const { hash, output } = await this.node.rpc("test_send", [{ ...tx, time: hex(this.now + this.modelAhead) }]);
+    const itsReceipt = await this.node.rpc("eth_getTransactionReceipt", [hash]);
+    const [its, anvils] = [itsReceipt, receipt].map((r) => JSON.stringify(
+      [r.status, r.logs.map((l) => [l.address, l.topics, l.data, l.logIndex])]));
+    if (its !== anvils) this.misshown.push(`op ${this.ops}: receipt: node ${its}, anvil ${anvils}`);
+    this.nodeOutput = output;
+    this.gasRatio = Number(itsReceipt.gasUsed) / Number(receipt.gasUsed);
   }
 
   // One block at the time `now`, with one transaction. Never throws for a revert.
@@ -97,7 +120,9 @@ class World {
     const hash = await this.chain.rpc("eth_sendTransaction", [to ? { ...tx, to } : tx]);
     for (;;) { // mined at once, but not always before the reply
       const receipt = await this.chain.rpc("eth_getTransactionReceipt", [hash]);
-      if (receipt) return receipt;
+      if (!receipt) continue;
+      if (to) await this.transactInNode({ from, to, data, value: tx.value }, receipt);
+      return receipt;
     }
   }
 
@@ -111,6 +136,9 @@ class World {
       if (error) throw new Error(`${questions[id][0]}: ${error.message}`);
       results[id] = result;
     }
+    for (const { id, result } of await this.node.ask(JSON.parse(body))) {
+      if (result !== results[id]) this.misshown.push(`op ${this.ops}: ${questions[id]}: node ${result}, anvil ${results[id]}`);
+    }
     return results;
   }
 
@@ -118,6 +146,7 @@ class World {
   async give(account, coins, tokens, approved) {
     this.accounts.add(lower(account));
     await this.chain.rpc("anvil_setBalance", [account, hex(coins)]);
+    await this.node.rpc("test_give", [account, hex(coins)]);
     await this.model.ask({ give: [[account, NATIVE, coins], [account, this.token, tokens]] });
     if (tokens > 0n) await this.transact(account, this.token, this.tokenAbi.encodeFunctionData("mint", [account, tokens]), 0n);
     if (approved) {
@@ -129,6 +158,7 @@ class World {
   async poke(id, epoch, seq) {
     const word = (epoch << 239n) | (seq << 224n);
     await this.chain.rpc("anvil_setStorageAt", [this.adjudicator, id, hex(word, 32)]);
+    await this.node.rpc("test_set", [this.adjudicator, id, hex(word, 32)]);
     const reply = await this.model.ask({ poke: { id, epoch, seq }, slots: [id] });
     this.slots.set(id, reply.slots[0]);
   }
@@ -136,6 +166,7 @@ class World {
   // From now on the account is a contract that refuses coin, or takes it again.
   async refuse(account, on) {
     await this.chain.rpc("anvil_setCode", [account, on ? "0x5f5ffd" : "0x"]);
+    await this.node.rpc("test_refuse", [account, on]);
     await this.model.ask({ sender: account, value: "0", now: this.now, refuse: on });
   }
 
@@ -157,6 +188,7 @@ class World {
       sender: op.modelSender || op.sender, value: op.value, now: this.now + this.modelAhead, batch: op.batch || null, calls: op.calls };
     const reply = await this.model.ask({ ...request, slots: op.touch, balances: look, credits: look });
     const refused = await this.refusal(receipt);
+    if (!refused) this.gas.push({ fn: op.fn, ratio: this.gasRatio });
     const expected = op.tokenRefuses ? refused && "by the token" : reply.error;
     const actual = op.tokenRefuses ? refused && "by the token" : refused;
     if (op.tokenRefuses && !refused) this.mismatch(op, "outcome", "refused by the token", "accepted");
@@ -175,6 +207,7 @@ class World {
     if (receipt.status === "0x1") return null;
     const trace = await this.chain.rpc("debug_traceTransaction", [receipt.transactionHash, { tracer: "callTracer" }]);
     const data = trace.output || "0x";
+    if (data !== this.nodeOutput) this.misshown.push(`op ${this.ops}: reverts: node ${this.nodeOutput}, anvil ${data}`);
     if (data === "0x") return "WRONG_VALUE"; // value for a function that takes none
     return REASONS[data] || `BY_TOKEN`;
   }
@@ -304,6 +337,14 @@ class World {
     const reply = await this.model.ask({ slots: ids, balances: look, credits: look, revealed: hashes });
     await this.compareSlots(op, ids, reply.slots);
     await this.compareMoney(op, look, reply);
+    // Where the words are that no question above names.
+    const place = (n, ...keys) => keys.reduce((at, key) => keccak256(concat([key, at])), word(n));
+    const key = (address) => hex(BigInt(address), 32);
+    const owners = [...this.accounts];
+    await this.ask([...owners.flatMap((a) => [place(0n, key(a)), place(1n, key(a), key(this.adjudicator)), place(7n, key(a))])
+      .map((at) => ["eth_getStorageAt", [this.token, at, "latest"]]),
+    ...[...owners.map((a) => place(0n, key(a), key(NATIVE))), ...hashes.map((h) => place(1n, h))]
+      .map((at) => ["eth_getStorageAt", [this.adjudicator, at, "latest"]])]);
     const times = await this.ask(hashes.map((h) => this.question(this.adjudicator, this.abi, "revealedAt", [h])));
     times.forEach((t, i) => {
       if (String(BigInt(t)) !== reply.revealed[i]) this.mismatch(op, `reveal of ${hashes[i]}`, reply.revealed[i], t);

@@ -13,6 +13,7 @@
 #define CALL_COST 40000u
 /* About what a call costs beside storage, logs and payments. */
 #define GAS_CODE 4000u
+#define GAS_NEW_ACCOUNT 25000u
 #define GAS_SIGNATURE 4000u
 
 typedef struct exec {
@@ -101,6 +102,7 @@ static bool call_token(const exec *e, const ch_addr *asset, cd_bytes *call) {
   evm_out out;
   if (call->failed) abort();
   const evm_msg m = {.from = *self(e), .to = *asset, .data = call->b, .len = call->n};
+  evm_inner_call(e->r, false);
   bool ok = evm_call(e->r, &m, &out) && (out.n == 0 || out.b[31] == 1);
   free(call->b);
   return ok && is_token(e, asset);
@@ -266,13 +268,34 @@ static bool is_unsigned_item(const exec *e, const ch_tx *tx) {
   return ch_verify(&digest, &tx->u.close.sig[other], &tx->params.signer[other]) != CH_OK;
 }
 
+/* Beside storage, logs and payments. */
+static uint64_t gas_of(const exec *e, const ch_tx *tx) {
+  switch (tx->kind) {
+  case CH_TX_DEPOSIT:
+  case CH_TX_FUND:
+  case CH_TX_REVEAL:
+  case CH_TX_CLAIM: return GAS_CODE / 4;
+  case CH_TX_SETTLE: return GAS_CODE;
+  case CH_TX_CLOSE:
+  case CH_TX_WITHDRAW: return GAS_CODE + (e->what.batch == EVM_SINGLE ? 2 : 1) * GAS_SIGNATURE;
+  case CH_TX_CHALLENGE: return GAS_CODE + (tx->u.challenge.challenge.version == 0 ? 0 : 2 * GAS_SIGNATURE);
+  case CH_TX_REFUTE:
+  case CH_TX_MOVE: return GAS_CODE + 2 * GAS_SIGNATURE;
+  case CH_TX_REFUTE_FOR: return GAS_CODE + 3 * GAS_SIGNATURE;
+  case CH_TX_CLOSE_BATCH:
+  case CH_TX_SETTLE_BATCH:
+  case CH_TX_REVEAL_BATCH: break;
+  }
+  abort();
+}
+
 static ch_adj_revert decide(exec *e, const ch_tx *tx, ch_amount value, const ch_adj_slots *old, ch_adj_result *out) {
   ch_adj_call how = ch_adj_call_of(&e->chain, &e->m->from, value, e->r->time);
   ch_adj_slots target;
   how.ctx = e;
   how.revealed = revealed;
   how.owed = owed;
-  e->r->gas += GAS_CODE + (tx->kind == CH_TX_DEPOSIT || tx->kind == CH_TX_FUND ? 0 : 2 * GAS_SIGNATURE);
+  e->r->gas += gas_of(e, tx);
   if (tx->kind == CH_TX_MOVE) {
     target = load(e, &tx->u.move.move.to_id);
     how.target = &target;

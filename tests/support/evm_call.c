@@ -14,6 +14,7 @@
 #define GAS_STORE_NEW 20000u
 #define GAS_STORE 2900u
 #define GAS_LOG 375u
+#define REFUND_CLEARED 4800u /* EIP-3529 */
 
 /* --- Gas and code ------------------------------------------------------------------------------------------------- */
 
@@ -72,11 +73,14 @@ static bool dispatch(evm_run *r, const evm_msg *m, evm_out *out) {
 bool evm_call(evm_run *r, const evm_msg *m, evm_out *out) {
   size_t mark = evm_state_mark(r->state), n_logs = r->n_logs;
   out->n = 0;
-  r->gas += GAS_CALL + (m->value.v > 0 ? GAS_VALUE : 0);
   if (evm_move_coin(r, &m->from, &m->to, m->value) && dispatch(r, m, out)) return true;
   evm_state_back(r->state, mark);
   r->n_logs = n_logs;
   return false;
+}
+
+void evm_inner_call(evm_run *r, bool with_value) {
+  r->gas += GAS_CALL + (with_value ? GAS_VALUE : 0);
 }
 
 /* --- Storage ------------------------------------------------------------------------------------------------------ */
@@ -92,6 +96,7 @@ void evm_store(evm_run *r, const ch_addr *self, const ch_hash *slot, const ch_ha
   ch_hash old = evm_state_at(r->state, &at, r->block);
   if (ch_hash_eq(&old, value)) return;
   r->gas += ch_hash_is_zero(&old) ? GAS_STORE_NEW : GAS_STORE;
+  if (ch_hash_is_zero(value)) r->refund += REFUND_CLEARED;
   evm_state_put(r->state, &at, value, r->block);
 }
 

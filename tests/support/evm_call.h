@@ -35,7 +35,8 @@ typedef struct evm_run {
   uint64_t block, time; /* of the block that it is in; later ones are not seen */
   evm_log *logs;        /* malloc'ed */
   size_t n_logs, cap_logs;
-  uint64_t gas;   /* used so far */
+  uint64_t gas;    /* used so far */
+  uint64_t refund; /* of it, at the end */
   uint64_t spare; /* what has to be left of the limit when all is done: see NotEnoughGas in proto/evm/src/Reverts.sol */
 } evm_run;
 
@@ -54,6 +55,8 @@ typedef struct evm_out {
 
 /* False if it reverted: then nothing but gas has changed. */
 bool evm_call(evm_run *r, const evm_msg *m, evm_out *out);
+/* What it takes if it is not the transaction itself. */
+void evm_inner_call(evm_run *r, bool with_value);
 /* The gas of a transaction with this data before anything is executed. */
 uint64_t evm_intrinsic_gas(const uint8_t *data, size_t len, bool creates);
 

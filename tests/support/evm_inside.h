@@ -22,6 +22,7 @@ typedef struct evm_signed {
 typedef struct evm_mined {
   evm_signed what;
   bool ok;
+  evm_out out;
   ch_addr created;        /* zero: nothing */
   uint64_t gas, price;    /* used, and what was paid for each unit */
   size_t first_log, logs; /* of the block's */

@@ -6,6 +6,7 @@
 #include "l1/evm/writer.h"
 
 #define GAS_DEPLOY 4000000u /* see proto/evm/README.md; the intrinsic gas comes on top */
+#define REFUND_SHARE 5u     /* EIP-3529: at most this part of the gas comes back */
 #define BASE_DENOMINATOR 8u /* EIP-1559: a block moves the base fee by an eighth at most */
 
 static void *need(void *p) {
@@ -69,6 +70,7 @@ static bool execute(evm_run *r, const evm_msg *m, ch_addr *created, uint64_t lim
     out->n = 0;
     r->gas = limit;
   }
+  if (!ok) r->refund = 0;
   return ok;
 }
 
@@ -94,18 +96,17 @@ static void include(evm_chain *c, evm_full_block *b, evm_signed what, uint64_t p
   const evm_msg m = {what.sender, what.tx.to, what.tx.value, what.tx.data, what.tx.data_len};
   evm_run r = run_in(c, &b->head);
   evm_mined mined = {.price = price, .first_log = b->n_logs};
-  evm_out out;
   set_nonce(&r, &what.sender, what.tx.nonce + 1);
   if (what.tx.creates) cd_evm_created(&mined.created, &what.sender, what.tx.nonce);
-  mined.ok = execute(&r, &m, what.tx.creates ? &mined.created : NULL, what.tx.gas, &out);
+  mined.ok = execute(&r, &m, what.tx.creates ? &mined.created : NULL, what.tx.gas, &mined.out);
   if (!mined.ok) mined.created = (ch_addr){{0}};
-  mined.gas = r.gas;
-  if (!evm_move_coin(&r, &what.sender, &collector, (ch_amount){(ch_u128)r.gas * price})) abort();
+  mined.gas = r.gas - (r.refund < r.gas / REFUND_SHARE ? r.refund : r.gas / REFUND_SHARE);
+  if (!evm_move_coin(&r, &what.sender, &collector, (ch_amount){(ch_u128)mined.gas * price})) abort();
   mined.logs = r.n_logs;
   evm_add_logs(b, r.logs, r.n_logs);
   free(r.logs);
   mined.what = what;
-  b->head.gas_used += r.gas;
+  b->head.gas_used += mined.gas;
   b->txs = need(realloc(b->txs, (b->n_txs + 1) * sizeof *b->txs));
   b->txs[b->n_txs++] = mined;
 }
