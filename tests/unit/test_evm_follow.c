@@ -9,7 +9,7 @@
 #include <sodium.h>
 
 #include "channel/crypto.h"
-#include "fake_chain.h"
+#include "evm_node.h"
 #include "l1/evm/follow.h"
 #include "tempdir.h"
 
@@ -19,9 +19,8 @@
 typedef struct world {
   tempdir dir;
   char path[PATH_MAX];
-  fake_http http;
-  fake_chain node[2];
-  size_t n_nodes;
+  evm_chain *one, *other; /* as each node has it: the same until a test makes them differ */
+  evm_node node;
   uint64_t ms, wall;
   cd_rpc *rpc;
   cd_scandb *db;
@@ -42,12 +41,6 @@ static uint64_t clock_of(void *ctx) {
 
 static uint64_t wall_of(void *ctx) {
   return ((world *)ctx)->wall;
-}
-
-static void answer(void *ctx, const char *url, const char *method, const json_t *params, json_int_t id,
-                   cd_http_answer *out) {
-  world *w = ctx;
-  fake_chain_answer(&w->node[strstr(url, "second") != NULL], method, params, id, out);
 }
 
 static void on_head(void *ctx, const cd_head *head) {
@@ -74,11 +67,9 @@ static void on_reveal(void *ctx, const ch_hash *id, const ch_reveal *reveal) {
 }
 
 static void start(world *w, const char *tag) {
-  static const char *const urls[] = {"http://first", "http://second"};
   char why[CD_RPC_TEXT];
-  w->http = (fake_http){.answer = answer, .ctx = w};
-  cd_http http = fake_http_port(&w->http);
-  cd_rpc_config rpc = {.urls = urls, .n_urls = w->n_nodes, .http = &http, .clock = clock_of, .clock_ctx = w};
+  cd_http http = evm_node_http(&w->node);
+  cd_rpc_config rpc = {.urls = evm_node_urls, .n_urls = w->node.n, .http = &http, .clock = clock_of, .clock_ctx = w};
   assert_int_equal(cd_rpc_new(&w->rpc, &rpc, why), CH_OK);
   assert_int_equal(cd_scandb_open(&w->db, w->path, &w->chain, why), CH_OK);
   cd_evm_follow_config cfg = {
@@ -93,17 +84,36 @@ static void stop(world *w) {
   cd_rpc_free(w->rpc);
 }
 
+static void mine(evm_chain *c, unsigned blocks) {
+  evm_chain_mine_many(c, blocks, 10);
+}
+
+/* Blocks that mine() would not make. */
+static void mine_others(evm_chain *c, unsigned blocks) {
+  evm_chain_mine_many(c, blocks, 11);
+}
+
+static void drop(evm_chain *c, unsigned blocks) {
+  evm_chain_undo(c, blocks, true);
+}
+
+static evm_chain *new_chain(void) {
+  evm_chain *c = evm_chain_new(&(evm_chain_config){.time = 1000});
+  mine(c, 10);
+  return c;
+}
+
 static int set_up(void **state) {
   world *w = calloc(1, sizeof *w);
   tempdir_make(&w->dir);
   tempdir_file(w->path, &w->dir, "evm.db");
-  w->chain = (ch_chain){.chain_id = 31337, .adjudicator = {{0xad}}};
+  w->one = new_chain();
+  w->other = new_chain();
+  w->chain = evm_chain_identity(w->one);
   ch_keccak256(&w->id, "a channel", 9);
   w->ms = 1000;
   w->wall = 1000;
-  fake_chain_init(&w->node[0], &w->chain.adjudicator);
-  fake_chain_mine(&w->node[0], 10, 0);
-  w->n_nodes = 1;
+  evm_node_init(&w->node, w->one, 1);
   *state = w;
   return 0;
 }
@@ -118,8 +128,8 @@ static int set_up_one(void **state) {
 static int set_up_two(void **state) {
   set_up(state);
   world *w = *state;
-  fake_chain_copy(&w->node[1], &w->node[0]);
-  w->n_nodes = 2;
+  evm_node_init(&w->node, w->one, 2);
+  w->node.at[1].chain = w->other;
   start(w, NULL);
   return 0;
 }
@@ -127,8 +137,8 @@ static int set_up_two(void **state) {
 static int tear_down(void **state) {
   world *w = *state;
   stop(w);
-  for (size_t i = 0; i < w->n_nodes; i++)
-    fake_chain_free(&w->node[i]);
+  evm_chain_free(w->one);
+  evm_chain_free(w->other);
   tempdir_remove(&w->dir);
   free(w);
   return 0;
@@ -152,26 +162,37 @@ static ch_hash slot0(uint8_t amount, uint16_t epoch) {
   return s;
 }
 
-static void deposit(world *w, fake_chain *c, uint8_t amount, uint16_t epoch) {
+/* A word of the channel, and an event about it. */
+static void set(world *w, evm_chain *c, unsigned k, const ch_hash *value) {
+  ch_hash slot;
+  cd_evm_slot(&slot, &w->id, k);
+  evm_chain_set(c, &w->chain.adjudicator, &slot, value);
+}
+
+static void tell(world *w, evm_chain *c, const char *event, const uint8_t *data, size_t len) {
+  evm_chain_log(c, &w->chain.adjudicator, event, &w->id, data, len);
+}
+
+static void deposit(world *w, evm_chain *c, uint8_t amount, uint16_t epoch) {
   ch_hash s = slot0(amount, epoch);
   uint8_t data[32] = {0};
-  fake_chain_set(c, &w->id, 0, &s);
-  fake_chain_log(c, DEPOSITED, &w->id, data, sizeof data);
+  set(w, c, 0, &s);
+  tell(w, c, DEPOSITED, data, sizeof data);
 }
 
 /* Ends epoch `epoch`, paying `paid` to side 0. */
-static void close_channel(world *w, fake_chain *c, uint16_t epoch, uint8_t paid) {
+static void close_channel(world *w, evm_chain *c, uint16_t epoch, uint8_t paid) {
   ch_hash s = slot0(0, (uint16_t)(epoch + 1));
   uint8_t data[64] = {0};
   data[31] = paid;
   data[2] = (uint8_t)(epoch >> 8);
   data[3] = (uint8_t)epoch;
   memset(data + 32 + 18, 0xff, 14); /* net = -1 */
-  fake_chain_set(c, &w->id, 0, &s);
-  fake_chain_log(c, CLOSED, &w->id, data, sizeof data);
+  set(w, c, 0, &s);
+  tell(w, c, CLOSED, data, sizeof data);
 }
 
-static void challenge(world *w, fake_chain *c) {
+static void challenge(world *w, evm_chain *c) {
   ch_hash s = slot0(100, 0), s1 = {0};
   uint8_t data[64] = {0};
   s.b[0] |= 0x80;
@@ -179,15 +200,20 @@ static void challenge(world *w, fake_chain *c) {
   s1.b[23] = 6;    /* challenged version */
   s1.b[15] = 200;  /* deadline */
   s1.b[10] = 0x11; /* flags, and a beneficiary */
-  fake_chain_set(c, &w->id, 0, &s);
-  fake_chain_set(c, &w->id, 1, &s1);
-  fake_chain_set(c, &w->id, 2, &w->id);
-  fake_chain_set(c, &w->id, 3, &(ch_hash){.b = {[12] = 0xbe}});
-  fake_chain_log(c, "Challenged(bytes32,uint256,bytes32)", &w->id, data, sizeof data);
+  set(w, c, 0, &s);
+  set(w, c, 1, &s1);
+  set(w, c, 2, &w->id);
+  set(w, c, 3, &(ch_hash){.b = {[12] = 0xbe}});
+  tell(w, c, "Challenged(bytes32,uint256,bytes32)", data, sizeof data);
 }
 
 /* --- What is told --------------------------------------------------------------------------------------------------
  */
+
+static bool is_head_of(const world *w, evm_chain *c) {
+  evm_block head = evm_chain_head(c);
+  return ch_hash_eq(&w->head.hash, &head.hash);
+}
 
 static void heads(void **state) {
   world *w = *state;
@@ -197,10 +223,10 @@ static void heads(void **state) {
   assert_int_equal(w->head.time, 1100);
   assert_int_equal(w->head.final_number, 7);
   assert_int_equal(w->head.final_time, 1070);
-  assert_memory_equal(&w->head.hash, &w->node[0].blocks[10].head.hash, 32);
+  assert_true(is_head_of(w, w->one));
   look(w);
   assert_int_equal(w->heads, 1);
-  fake_chain_mine(&w->node[0], 2, 0);
+  mine(w->one, 2);
   look(w);
   assert_int_equal(w->heads, 2);
   assert_int_equal(w->head.final_number, 9);
@@ -212,16 +238,16 @@ static void views(void **state) {
   look(w);
   assert_int_equal(w->views, 1);
   assert_int_equal(w->view.head.slots.contribution[0].v, 0);
-  fake_chain_mine(&w->node[0], 1, 0);
-  deposit(w, &w->node[0], 100, 0);
+  mine(w->one, 1);
+  deposit(w, w->one, 100, 0);
   look(w);
   assert_int_equal(w->views, 2);
   assert_int_equal(w->view.head.slots.contribution[0].v, 100);
   assert_int_equal(w->view.final.slots.contribution[0].v, 0);
-  fake_chain_mine(&w->node[0], 2, 0);
+  mine(w->one, 2);
   look(w);
   assert_int_equal(w->views, 2);
-  fake_chain_mine(&w->node[0], 1, 0);
+  mine(w->one, 1);
   look(w);
   assert_int_equal(w->views, 3);
   assert_int_equal(w->view.final.slots.contribution[0].v, 100);
@@ -230,8 +256,8 @@ static void views(void **state) {
   look(w);
   assert_int_equal(w->views, 4);
   cd_evm_follow_unwatch(w->f, &w->id);
-  fake_chain_mine(&w->node[0], 1, 0);
-  deposit(w, &w->node[0], 101, 0);
+  mine(w->one, 1);
+  deposit(w, w->one, 101, 0);
   look(w);
   assert_int_equal(w->views, 4);
 }
@@ -239,8 +265,8 @@ static void views(void **state) {
 static void a_dispute(void **state) {
   world *w = *state;
   cd_evm_follow_watch(w->f, &w->id);
-  fake_chain_mine(&w->node[0], 1, 0);
-  challenge(w, &w->node[0]);
+  mine(w->one, 1);
+  challenge(w, w->one);
   look(w);
   const ch_adj_slots *s = &w->view.head.slots;
   assert_true(s->disputed);
@@ -257,9 +283,9 @@ static void an_ending(void **state) {
   world *w = *state;
   cd_evm_follow_watch(w->f, &w->id);
   look(w);
-  fake_chain_mine(&w->node[0], 1, 0);
-  close_channel(w, &w->node[0], 0, 42);
-  fake_chain_mine(&w->node[0], 3, 0);
+  mine(w->one, 1);
+  close_channel(w, w->one, 0, 42);
+  mine(w->one, 3);
   look(w);
   assert_int_equal(w->view.head.slots.epoch, 1);
   assert_true(w->view.head.has_ended && w->view.final.has_ended);
@@ -273,9 +299,9 @@ static void an_ending(void **state) {
 /* A channel that ended long before it was watched: a restored node. */
 static void an_old_ending(void **state) {
   world *w = *state;
-  close_channel(w, &w->node[0], 0, 42);
-  fake_chain_mine(&w->node[0], 100, 0);
-  w->node[0].narrow = 16; /* the node shows few blocks at once */
+  close_channel(w, w->one, 0, 42);
+  mine(w->one, 100);
+  w->node.at[0].narrow = 16; /* the node shows few blocks at once */
   cd_evm_follow_watch(w->f, &w->id);
   look(w);
   assert_int_equal(w->views, 1);
@@ -289,22 +315,22 @@ static void many_channels(void **state) {
   for (uint8_t i = 0; i < 200; i++)
     cd_evm_follow_watch(w->f, &(ch_hash){{i, 1}});
   cd_evm_follow_watch(w->f, &w->id);
-  unsigned before = w->http.requests;
+  unsigned before = w->node.http.requests;
   cd_evm_follow_once(w->f);
   assert_int_equal(w->other_views, 200);
   assert_int_equal(w->views, 1);
-  assert_true(w->http.requests - before < 12);
+  assert_true(w->node.http.requests - before < 12);
 }
 
 /* Puts the preimage `w->id` of `hash` into the last block. */
-static void reveal(world *w, fake_chain *c, const ch_hash *hash) {
+static void reveal(world *w, evm_chain *c, const ch_hash *hash) {
   ch_hash slot, time = {0};
-  const fake_block *b = &c->blocks[c->n - 1];
-  time.b[30] = (uint8_t)(b->head.time >> 8);
-  time.b[31] = (uint8_t)b->head.time;
+  uint64_t now = evm_chain_head(c).time;
+  time.b[30] = (uint8_t)(now >> 8);
+  time.b[31] = (uint8_t)now;
   cd_evm_reveal_slot(&slot, hash);
-  fake_chain_set(c, &slot, 0, &time);
-  fake_chain_log(c, "Revealed(bytes32,bytes32)", hash, w->id.b, sizeof w->id.b);
+  evm_chain_set(c, &w->chain.adjudicator, &slot, &time);
+  evm_chain_log(c, &w->chain.adjudicator, "Revealed(bytes32,bytes32)", hash, w->id.b, sizeof w->id.b);
 }
 
 static void reveals(void **state) {
@@ -316,18 +342,18 @@ static void reveals(void **state) {
   assert_int_equal(w->reveals, 1); /* not revealed */
   assert_true(w->reveal.head_time == 0 && w->reveal.final_time == 0);
   assert_memory_equal(&w->reveal.hash, &hash, 32);
-  fake_chain_mine(&w->node[0], 1, 0);
-  reveal(w, &w->node[0], &hash);
+  mine(w->one, 1);
+  reveal(w, w->one, &hash);
   look(w);
   assert_int_equal(w->reveals, 2);
   assert_true(w->reveal.head_time == 1110 && w->reveal.final_time == 0);
   assert_memory_equal(&w->reveal.preimage, &w->id, 32);
-  fake_chain_mine(&w->node[0], 3, 0);
+  mine(w->one, 3);
   look(w);
   assert_int_equal(w->reveals, 3);
   assert_true(w->reveal.head_time == 1110 && w->reveal.final_time == 1110);
-  fake_chain_drop(&w->node[0], 1);
-  fake_chain_mine(&w->node[0], 5, 8);
+  drop(w->one, 1);
+  mine(w->one, 5);
   look(w);
   assert_int_equal(w->reveals, 3);
   /* One that was revealed long ago, asked for again. */
@@ -344,12 +370,12 @@ static void a_reveal_is_undone(void **state) {
   ch_hash hash;
   crypto_hash_sha256(hash.b, w->id.b, sizeof w->id.b);
   cd_evm_follow_watch_hash(w->f, &w->id, &hash);
-  fake_chain_mine(&w->node[0], 1, 0);
-  reveal(w, &w->node[0], &hash);
+  mine(w->one, 1);
+  reveal(w, w->one, &hash);
   look(w);
   assert_int_equal(w->reveal.head_time, 1110);
-  fake_chain_drop(&w->node[0], 1);
-  fake_chain_mine(&w->node[0], 2, 8);
+  drop(w->one, 1);
+  mine(w->one, 2);
   look(w);
   assert_int_equal(w->reveal.head_time, 0);
 }
@@ -367,7 +393,7 @@ static void the_clock(void **state) {
   look(w);
   assert_int_equal(cd_evm_follow_now(w->f), 5000); /* the head is old */
   w->wall = 1000;
-  fake_chain_mine(&w->node[0], 1, 0);
+  mine(w->one, 1);
   look(w);
   assert_int_equal(cd_evm_follow_now(w->f), 1110); /* the machine is behind */
   w->wall = 1007;
@@ -382,19 +408,19 @@ static void reorganisations(void **state) {
   cd_evm_follow_watch(w->f, &w->id);
   look(w);
   for (unsigned depth = 1; depth <= 3; depth++) { /* as deep as what is not final */
-    fake_chain_mine(&w->node[0], 3, 0);
-    fake_chain_mine(&w->node[0], 1, 0);
-    close_channel(w, &w->node[0], 0, (uint8_t)depth);
-    fake_chain_mine(&w->node[0], depth - 1, 0);
+    mine(w->one, 3);
+    mine(w->one, 1);
+    close_channel(w, w->one, 0, (uint8_t)depth);
+    mine(w->one, depth - 1);
     look(w);
     assert_int_equal(w->view.head.slots.epoch, 1);
     assert_int_equal(w->view.head.ended.paid[0].v, depth);
-    fake_chain_drop(&w->node[0], depth);
-    fake_chain_mine(&w->node[0], depth, (uint8_t)depth); /* as long, without it */
+    drop(w->one, depth);
+    mine(w->one, depth); /* as long, without it */
     look(w);
     assert_int_equal(w->view.head.slots.epoch, 0);
     assert_false(w->view.head.has_ended);
-    assert_memory_equal(&w->head.hash, &w->node[0].blocks[w->node[0].n - 1].head.hash, 32);
+    assert_true(is_head_of(w, w->one));
   }
 }
 
@@ -402,13 +428,13 @@ static void reorganisations(void **state) {
 static void another_ending(void **state) {
   world *w = *state;
   cd_evm_follow_watch(w->f, &w->id);
-  fake_chain_mine(&w->node[0], 1, 0);
-  close_channel(w, &w->node[0], 0, 1);
+  mine(w->one, 1);
+  close_channel(w, w->one, 0, 1);
   look(w);
   assert_int_equal(w->view.head.ended.paid[0].v, 1);
-  fake_chain_drop(&w->node[0], 1);
-  fake_chain_mine(&w->node[0], 2, 9);
-  close_channel(w, &w->node[0], 0, 2);
+  drop(w->one, 1);
+  mine(w->one, 2);
+  close_channel(w, w->one, 0, 2);
   look(w);
   assert_int_equal(w->view.head.ended.paid[0].v, 2);
 }
@@ -416,11 +442,11 @@ static void another_ending(void **state) {
 static void a_shorter_chain(void **state) {
   world *w = *state;
   cd_evm_follow_watch(w->f, &w->id);
-  fake_chain_mine(&w->node[0], 3, 0);
-  deposit(w, &w->node[0], 5, 0);
+  mine(w->one, 3);
+  deposit(w, w->one, 5, 0);
   look(w);
-  fake_chain_drop(&w->node[0], 2);
-  fake_chain_mine(&w->node[0], 1, 7);
+  drop(w->one, 2);
+  mine(w->one, 1);
   look(w);
   assert_int_equal(w->head.number, 12);
   assert_int_equal(w->view.head.slots.contribution[0].v, 0);
@@ -429,12 +455,12 @@ static void a_shorter_chain(void **state) {
 static void below_what_is_final(void **state) {
   world *w = *state;
   cd_evm_follow_watch(w->f, &w->id);
-  deposit(w, &w->node[0], 5, 0);
-  fake_chain_mine(&w->node[0], 3, 0);
+  deposit(w, w->one, 5, 0);
+  mine(w->one, 3);
   look(w);
   assert_int_equal(w->view.final.slots.contribution[0].v, 5);
-  fake_chain_drop(&w->node[0], 6);
-  fake_chain_mine(&w->node[0], 8, 5);
+  drop(w->one, 6);
+  mine(w->one, 8);
   look(w); /* the only node there is: nothing can be done but to tell it */
   assert_int_equal(w->view.final.slots.contribution[0].v, 0);
   assert_int_equal(w->head.number, 15);
@@ -443,8 +469,8 @@ static void below_what_is_final(void **state) {
 static void below_what_is_final_for_one_node(void **state) {
   world *w = *state;
   look(w);
-  fake_chain_drop(&w->node[0], 6);
-  fake_chain_mine(&w->node[0], 9, 5); /* longer */
+  drop(w->one, 6);
+  mine(w->one, 9); /* longer */
   look(w);
   assert_int_equal(w->heads, 1);
   assert_int_equal(w->head.number, 10);
@@ -456,13 +482,13 @@ static void below_what_is_final_for_one_node(void **state) {
 static void head_goes_back(void **state) {
   world *w = *state;
   look(w);
-  w->node[0].frozen = 4;
+  w->node.at[0].lag = 4;
   look(w);
   assert_int_equal(w->heads, 1);
-  fake_chain_mine(&w->node[0], 4, 0); /* as far as before */
+  mine(w->one, 4); /* as far as before */
   look(w);
   assert_int_equal(w->heads, 1);
-  w->node[0].frozen = 0;
+  w->node.at[0].lag = 0;
   look(w);
   assert_int_equal(w->head.number, 14);
 }
@@ -470,21 +496,21 @@ static void head_goes_back(void **state) {
 static void frozen_head_of_one(void **state) {
   world *w = *state;
   look(w);
-  fake_chain_mine(&w->node[1], 2, 0);
+  mine(w->other, 2);
   look(w);
   assert_int_equal(w->head.number, 12);
 }
 
 static void one_is_down(void **state) {
   world *w = *state;
-  w->node[0].silent = true;
+  w->node.at[0].silent = true;
   look(w);
   assert_int_equal(w->head.number, 10);
-  w->node[1].silent = true;
-  fake_chain_mine(&w->node[0], 200, 0);
+  w->node.at[1].silent = true;
+  mine(w->one, 200);
   look(w);
   assert_int_equal(w->heads, 1);
-  w->node[0].silent = false; /* and 200 blocks are missing: several chunks */
+  w->node.at[0].silent = false; /* and 200 blocks are missing: several chunks */
   look(w);
   assert_int_equal(w->head.number, 210);
 }
@@ -493,12 +519,12 @@ static void wrong_chain(void **state) {
   world *w = *state;
   look(w);
   /* The first URL leads to another chain from now on, a longer one. */
-  w->node[0].chain_id = 1;
-  w->node[0].silent = true;
+  w->node.at[0].chain_id = 1;
+  w->node.at[0].silent = true;
   look(w);
-  w->node[0].silent = false;
-  fake_chain_mine(&w->node[0], 50, 0);
-  fake_chain_mine(&w->node[1], 1, 0);
+  w->node.at[0].silent = false;
+  mine(w->one, 50);
+  mine(w->other, 1);
   look(w);
   assert_int_equal(w->head.number, 11);
 }
@@ -506,9 +532,9 @@ static void wrong_chain(void **state) {
 static void wrong_chain_with_the_right_id(void **state) {
   world *w = *state;
   look(w);
-  fake_chain_drop(&w->node[0], 10);
-  fake_chain_mine(&w->node[0], 50, 3);
-  fake_chain_mine(&w->node[1], 1, 0);
+  drop(w->one, 10);
+  mine(w->one, 50);
+  mine(w->other, 1);
   look(w);
   assert_true(w->head.number <= 11);
   assert_int_equal(w->head.final_number, w->head.number - 3);
@@ -518,15 +544,15 @@ static void hidden_logs(void **state) {
   world *w = *state;
   cd_evm_follow_watch(w->f, &w->id);
   look(w);
-  w->node[0].hides_logs = true;
-  fake_chain_mine(&w->node[0], 1, 0);
-  close_channel(w, &w->node[0], 0, 42);
-  fake_chain_mine(&w->node[1], 1, 0);
-  close_channel(w, &w->node[1], 0, 42);
-  fake_chain_mine(&w->node[0], 1, 0); /* it is preferred: it is further */
+  w->node.at[0].hides_logs = true;
+  mine(w->one, 1);
+  close_channel(w, w->one, 0, 42);
+  mine(w->other, 1);
+  close_channel(w, w->other, 0, 42);
+  mine(w->one, 1); /* it is preferred: it is further */
   look(w);
   assert_int_equal(w->view.head.slots.epoch, 0); /* nothing told that is not known whole */
-  fake_chain_mine(&w->node[1], 2, 0);
+  mine(w->other, 2);
   look(w);
   assert_int_equal(w->view.head.slots.epoch, 1);
   assert_int_equal(w->view.head.ended.paid[0].v, 42);
@@ -536,10 +562,10 @@ static void invented_logs(void **state) {
   world *w = *state;
   cd_evm_follow_watch(w->f, &w->id);
   look(w);
-  w->node[0].invents_log = true;
+  w->node.at[0].invents_logs = true;
   for (size_t i = 0; i < 2; i++) {
-    fake_chain_mine(&w->node[i], 1, 0);
-    deposit(w, &w->node[i], 5, 0);
+    mine(w->node.at[i].chain, 1);
+    deposit(w, w->node.at[i].chain, 5, 0);
   }
   cd_evm_follow_once(w->f); /* the first is not believed */
   assert_int_equal(w->head.number, 10);
@@ -553,10 +579,10 @@ static void contradiction(void **state) {
   cd_evm_follow_watch(w->f, &w->id);
   look(w);
   unsigned views_before = w->views;
-  fake_chain_mine(&w->node[0], 4, 1); /* longer, and silent about the dispute */
-  fake_chain_mine(&w->node[1], 1, 0);
-  challenge(w, &w->node[1]);
-  fake_chain_mine(&w->node[1], 1, 0);
+  mine_others(w->one, 4); /* longer, and silent about the dispute */
+  mine(w->other, 1);
+  challenge(w, w->other);
+  mine(w->other, 1);
   bool seen = false;
   for (int i = 0; i < 8; i++) {
     w->ms += 20000;
@@ -567,14 +593,38 @@ static void contradiction(void **state) {
   assert_true(seen && w->views > views_before);
   assert_int_equal(w->heads, 1); /* nothing is signed */
   /* The first node comes to its senses. */
-  fake_chain_free(&w->node[0]);
-  fake_chain_copy(&w->node[0], &w->node[1]);
+  w->node.at[0].chain = w->other;
   look(w);
   assert_int_equal(w->head.number, 12);
   assert_true(w->view.head.slots.disputed);
-  fake_chain_mine(&w->node[0], 4, 0);
+  mine(w->other, 4);
   look(w);
   assert_true(w->view.final.slots.disputed);
+}
+
+/* A longer chain that leaves the dispute out, from a node that knows the real one. */
+static void a_fork(void **state) {
+  world *w = *state;
+  w->node.at[1].chain = w->one;
+  cd_evm_follow_watch(w->f, &w->id);
+  look(w);
+  w->node.at[0].fork = 11;
+  w->node.at[0].ahead = 2;
+  mine(w->one, 1);
+  challenge(w, w->one);
+  mine(w->one, 1);
+  bool seen = false;
+  for (int i = 0; i < 8; i++) {
+    w->ms += 20000;
+    cd_evm_follow_once(w->f);
+    seen = seen || w->view.head.slots.disputed;
+  }
+  assert_true(seen);
+  assert_int_equal(w->head.number, 10);
+  w->node.at[0].fork = 0;
+  look(w);
+  assert_true(is_head_of(w, w->one));
+  assert_true(w->view.head.slots.disputed);
 }
 
 /* --- Restarts -------------------------------------------------------------------------------------------------------
@@ -583,29 +633,29 @@ static void contradiction(void **state) {
 static void restart(void **state) {
   world *w = *state;
   cd_evm_follow_watch(w->f, &w->id);
-  fake_chain_mine(&w->node[0], 1, 0);
-  close_channel(w, &w->node[0], 0, 42);
+  mine(w->one, 1);
+  close_channel(w, w->one, 0, 42);
   look(w);
   stop(w);
-  fake_chain_mine(&w->node[0], 5, 0);
+  mine(w->one, 5);
   start(w, NULL);
-  w->node[0].log_questions = 0;
+  w->node.at[0].log_questions = 0;
   cd_evm_follow_watch(w->f, &w->id);
   look(w);
   assert_int_equal(w->head.number, 16);
   assert_int_equal(w->view.final.ended.paid[0].v, 42);
-  assert_int_equal(w->node[0].log_questions, 0); /* what was found is kept */
+  assert_int_equal(w->node.at[0].log_questions, 0); /* what was found is kept */
 }
 
 static void restart_after_a_reorganisation(void **state) {
   world *w = *state;
   cd_evm_follow_watch(w->f, &w->id);
-  fake_chain_mine(&w->node[0], 1, 0);
-  close_channel(w, &w->node[0], 0, 42);
+  mine(w->one, 1);
+  close_channel(w, w->one, 0, 42);
   look(w);
   stop(w);
-  fake_chain_drop(&w->node[0], 1);
-  fake_chain_mine(&w->node[0], 2, 4);
+  drop(w->one, 1);
+  mine(w->one, 2);
   start(w, NULL);
   cd_evm_follow_watch(w->f, &w->id);
   look(w);
@@ -617,13 +667,13 @@ static void long_away(void **state) {
   world *w = *state;
   look(w);
   stop(w);
-  fake_chain_mine(&w->node[0], 3000, 0);
+  mine(w->one, 3000);
   start(w, NULL);
   cd_evm_follow_watch(w->f, &w->id);
-  unsigned before = w->http.requests;
+  unsigned before = w->node.http.requests;
   look(w);
   assert_int_equal(w->head.number, 3010);
-  assert_true(w->http.requests - before < 200);
+  assert_true(w->node.http.requests - before < 200);
 }
 
 static void of_another_chain(void **state) {
@@ -667,6 +717,7 @@ int main(void) {
       TWO(hidden_logs),
       TWO(invented_logs),
       TWO(contradiction),
+      TWO(a_fork),
       ONE(restart),
       ONE(restart_after_a_reorganisation),
       ONE(long_away),
