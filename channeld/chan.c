@@ -32,6 +32,7 @@ static void flight_free(flight *f) {
   for (size_t i = 0; i < f->unit.n_txs; i++)
     cd_tx_row_clear(&f->unit.txs[i]);
   free(f->unit.txs);
+  free(f->unit.seq);
   ch_effects_clear(&f->unit.fx);
   free(f);
 }
@@ -100,7 +101,7 @@ static void committed(void *self, cd_mail *mail) {
   cd_chan *c = f->of_channel ? cd_chan_get(w, &f->unit.channel) : NULL;
   if (c != NULL && current) c->in_flight--;
   if (!f->ok && current) recover(w);
-  if (f->of_channel) cd_payments_committed(w, &f->unit.fx, f->ok);
+  if (f->of_channel) cd_payments_committed(w, &f->unit, f->ok);
   if (f->then != NULL) f->then(w, f->arg, f->ok);
   if (f->ok && c != NULL && c->waits != NULL) cd_chan_waits_look(w, c);
   flight_free(f);
@@ -270,6 +271,7 @@ static ch_err move_on(cd_worker *w, cd_chan *c, ch_channel *next, flight *f) {
   }
   ch_channel_free(c->state);
   c->state = next;
+  f->unit.seq = calloc(f->unit.fx.n + 1, sizeof *f->unit.seq); /* without it what waits reads the rows */
   unwatch_hashes(w, c, &f->unit.fx);
   note(w, c);
   /* A wish is repeated until the chain shows it done: the transaction may be lost, or be refused for now. */

@@ -41,9 +41,24 @@ static json_t *refused_json(const cd_pay_item *i) {
 }
 
 /* The payment as it is on disk. */
+static bool look_up(cd_node *n, const cd_pay_item *i, cd_payment *out) {
+  const cd_pay_row *r = &i->row;
+  if (r->seq == 0) return cd_payment_read(n, &i->id, out) == CH_OK;
+  *out = (cd_payment){.seq = r->seq,
+                      .channel = i->channel,
+                      .amount = r->amount,
+                      .status = r->status,
+                      .version = r->version,
+                      .reason = r->reason,
+                      .created = r->created,
+                      .updated = r->updated};
+  memcpy(out->id, i->id.text, i->id.len);
+  return true;
+}
+
 static json_t *item_json(cd_pay *pay, cd_pay_item *i, bool *pending) {
   cd_payment row;
-  if (i->state != CD_PAY_REFUSED && cd_payment_read(pay->node, &i->id, &row) == CH_OK) {
+  if (i->state != CD_PAY_REFUSED && look_up(pay->node, i, &row)) {
     *pending |= row.status == CH_PAYMENT_PENDING;
     return cd_json_payment(&row);
   }
@@ -127,6 +142,27 @@ static void part_late(void *self, cd_timer *timer) {
   part_look(self, (cd_pay_part *)(void *)((char *)timer - offsetof(cd_pay_part, timer)));
 }
 
+/* The k-th effect of a durable unit has made or changed the payment's row. */
+static void note_row(cd_pay_item *i, const cd_unit *unit, size_t k) {
+  const ch_effect *e = &unit->fx.v[k];
+  cd_pay_row *r = &i->row;
+  if (e->u.payment.op.kind != CH_OP_PAY) return;
+  if (e->u.payment.status == CH_PAYMENT_PENDING) {
+    r->seq = unit->seq == NULL ? 0 : unit->seq[k];
+    r->created = unit->now;
+  }
+  r->amount = e->u.payment.status == CH_PAYMENT_SETTLED ? e->u.payment.paid : e->u.payment.op.amount;
+  r->status = e->u.payment.status;
+  r->version = e->u.payment.version;
+  r->reason = e->u.payment.reason;
+  r->updated = unit->now;
+}
+
+static void note_rows(cd_worker *w, const cd_pay_id *id, const cd_unit *unit, size_t k) {
+  for (cd_pay_item *i = cd_table_get(&w->waits, id); i != NULL; i = i->same)
+    note_row(i, unit, k);
+}
+
 /* All that wait for this id get the same end. */
 static void end_all(cd_worker *w, const cd_pay_id *id, cd_pay_state state, const cd_refusal *refusal) {
   for (cd_pay_item *i; (i = cd_table_get(&w->waits, id)) != NULL;) {
@@ -147,14 +183,15 @@ static void now_pending(cd_worker *w, const cd_pay_id *id) {
   }
 }
 
-void cd_payments_committed(cd_worker *w, const ch_effects *fx, bool ok) {
-  for (size_t k = 0; k < fx->n; k++) {
-    const ch_effect *e = &fx->v[k];
+void cd_payments_committed(cd_worker *w, const cd_unit *unit, bool ok) {
+  for (size_t k = 0; k < unit->fx.n; k++) {
+    const ch_effect *e = &unit->fx.v[k];
     if (e->kind != CH_FX_PAYMENT || e->u.payment.incoming) continue;
     cd_pay_id id = cd_pay_id_of(&e->u.payment.op);
     bool created = e->u.payment.status == CH_PAYMENT_PENDING;
     if (created) cd_claims_end(&w->node->claims, &id);
     if (w->waits.n == 0) continue;
+    if (ok) note_rows(w, &id, unit, k);
     if (created && ok) {
       now_pending(w, &id);
     } else if (created) {

@@ -2,7 +2,8 @@
  *
  * The command (cmd_payment.c) finds out which ids are new, and splits the request into one part for each worker. A
  * worker hands the new ones to their channels and waits for all to settle or fail, or for the deadline. Nothing is
- * answered that is not durable. The last part to end answers from the store's rows.
+ * answered that is not durable. The last part to end answers: what this request paid as its units said when they became
+ * durable, all else from the store's rows, which say the same.
  */
 #ifndef CHANNELD_PAYMENTS_H
 #define CHANNELD_PAYMENTS_H
@@ -27,12 +28,23 @@ typedef struct cd_refusal {
 } cd_refusal;
 cd_refusal cd_refusal_of(ch_err err);
 
+/* What the store's row of a plain payment says, from the units that made it. */
+typedef struct cd_pay_row {
+  int64_t seq; /* 0: it is to be read */
+  ch_amount amount;
+  ch_payment_status status;
+  uint64_t version;
+  ch_err reason;
+  uint64_t created, updated;
+} cd_pay_row;
+
 typedef struct cd_pay_item {
   cd_pay_id id;
   ch_op op;
   ch_hash channel;
   cd_pay_state state;
   cd_refusal refusal;
+  cd_pay_row row;
   struct cd_pay_part *part; /* NULL: decided before */
   struct cd_pay_item *same; /* the next that waits for the same id */
   bool waits;               /* it is in the worker's table */
@@ -59,8 +71,8 @@ typedef struct cd_pay {
 /* Gives each part to its worker; answers at once if nothing is to be waited for. Takes `request`. */
 void cd_pay_start(cd_pay *request);
 
-/* A unit with these effects is durable, or lost. */
-void cd_payments_committed(cd_worker *w, const ch_effects *fx, bool ok);
+/* A unit is durable, or lost. */
+void cd_payments_committed(cd_worker *w, const cd_unit *unit, bool ok);
 
 /* The row of an outgoing payment. CH_ERR_UNKNOWN_CHANNEL if there is none. */
 ch_err cd_payment_read(cd_node *n, const cd_pay_id *id, cd_payment *out);

@@ -17,5 +17,6 @@ void cd_unit_free(cd_unit *unit) {
   free(unit->txs);
   ch_effects_clear(&unit->fx);
   free(unit->record);
+  free(unit->seq);
   free(unit);
 }

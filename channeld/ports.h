@@ -111,6 +111,7 @@ typedef struct cd_unit {
   ch_effects fx;  /* PAYMENT, HISTORY become rows; SEND, DISCONNECT are kept for done() */
   cd_tx_row *txs; /* new calls, inserted as QUEUED unless their key is there and not FAILED */
   size_t n_txs;
+  int64_t *seq; /* NULL, or a zero for each effect: the seq of a payment whose row is new is filled in before done() */
   /* Called on the commit thread when the unit is durable (ok), or when it will never be (!ok: its transaction failed,
    * or an earlier one of its shard did and the shard has not been reset). Owns the unit from then on. While `next` is
    * not NULL another unit's done() follows at once: what can be done for all together may wait for the last. */

@@ -168,7 +168,9 @@ static int insert_payment(cd_writer *w, const cd_unit *u, int64_t num, const ch_
   cd_bind_u64(&b, u->now);
   cd_bind_u64(&b, u->now);
   bind_lock(&b, e, lock);
-  return run(w, &b);
+  int rc = run(w, &b);
+  if (u->seq) u->seq[e - u->fx.v] = rc == SQLITE_OK && changed(w) ? w->last_seq : 0;
+  return rc;
 }
 
 /* Settled or failed: most often the row is there, pending. */

@@ -18,6 +18,7 @@ def open_pay_close():
         many = [{"id": f"m-{i}", "channel": channel, "amount": "7"} for i in range(500)]
         done = a.post("/v1/payments", {"payments": many, "wait_ms": 60000})["payments"]
         assert all(p["status"] == "settled" for p in done)
+        assert done == [p for p in a.payments(direction="out") if p["id"].startswith("m-")]  # what was said is on disk
         moved = 20 * 100 - 20 * 30 + 500 * 7
         until("the merchant's balance", lambda: int(b.show(channel)["balance"]["mine"]) == 100000 + moved)
         a.post(f"/v1/channels/{channel}/close", {"wait_ms": 60000})
@@ -35,7 +36,7 @@ def each_id_once():
         a, b = pair(world, *FLAGS)
         channel = open_channel(a, b, 1000)
         first = pay(a, channel, "once", 10)
-        assert pay(a, channel, "once", 10) == first
+        assert pay(a, channel, "once", 10) == first == a.get("/v1/payments/once")
         refused(409, "payment_id_used", lambda: pay(a, channel, "once", 11))
         body = {"payments": [{"id": "twice", "channel": channel, "amount": "5"}] * 2, "wait_ms": 60000}
         one, two = a.post("/v1/payments", body)["payments"]

@@ -122,6 +122,25 @@ static unsigned payments(const cd_store *s, const char *id) {
   return n;
 }
 
+static bool keep_seq(void *arg, const cd_payment *p) {
+  *(int64_t *)arg = p->seq;
+  return false;
+}
+
+static int64_t seq_of(cd_store *s, const char *id) {
+  int64_t seq = 0;
+  cd_payment_filter f = {.id = id, .limit = 1};
+  assert_int_equal(s->ops->payments(s->ctx, &f, keep_seq, &seq), CH_OK);
+  assert_true(seq > 0);
+  return seq;
+}
+
+static void numbered(cd_unit *u, bool ok) {
+  assert_true(ok);
+  u->seq = NULL; /* the test's */
+  cd_unit_free(u);
+}
+
 static void assert_logged(fixture *f, size_t at, uint64_t tag, bool ok) {
   assert_true(at < f->log.n);
   assert_int_equal(f->log.v[at].tag, tag);
@@ -132,6 +151,26 @@ static cd_unit *paying(unsigned channel, uint64_t tag, const char *id) {
   cd_unit *u = units_new(channel, tag);
   units_payment(u, false, CH_PAYMENT_PENDING, id, 1, 0, 0);
   return u;
+}
+
+/* A unit learns how its new rows of payments are numbered; what was there already keeps its number. */
+static void test_new_rows_are_numbered(void **state) {
+  fixture *f = (fixture *)*state;
+  int64_t seq[2][3] = {0};
+  for (int i = 0; i < 2; i++) {
+    cd_unit *u = paying(1, 1, "first");
+    units_history(u, CH_PHASE_OPEN, CH_PHASE_OPEN, 1, "between");
+    units_payment(u, false, CH_PAYMENT_PENDING, i == 0 ? "second" : "third", 2, 0, 0);
+    u->seq = seq[i];
+    u->done = numbered;
+    f->s.ops->commit(f->s.ctx, u);
+    f->s.ops->flush(f->s.ctx);
+  }
+  assert_int_equal(seq[0][0], seq_of(&f->s, "first"));
+  assert_int_equal(seq[0][1], 0);
+  assert_int_equal(seq[0][2], seq_of(&f->s, "second"));
+  assert_int_equal(seq[1][0], 0);
+  assert_int_equal(seq[1][2], seq_of(&f->s, "third"));
 }
 
 /* --- Groups ------------------------------------------------------------------------------------- */
@@ -624,6 +663,7 @@ static int register_vfs(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup_teardown(test_new_rows_are_numbered, setup, teardown),
       cmocka_unit_test_setup_teardown(test_groups_share_a_flush_in_order, setup, teardown),
       cmocka_unit_test_setup_teardown(test_the_last_of_a_commit_knows_it, setup, teardown),
       cmocka_unit_test_setup_teardown(test_a_busy_worker_holds_nothing_up, setup, teardown),
