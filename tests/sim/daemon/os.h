@@ -109,8 +109,8 @@ void os_on_death(void (*hook)(void *ctx, os_machine *m), void *ctx);
 /* A new thread of `m` (NULL: of none, it is never killed) that runs fn(arg) and ends. By whom you like; it only becomes
  * runnable. `name` (not copied) is for reports. On a dead machine nothing happens and 0 is returned. */
 os_fiber os_start(os_machine *m, const char *name, void (*fn)(void *arg), void *arg);
-/* The same after `delay` of virtual time, in order of time. If the machine is dead by then, fn is not called: `gone`
- * (may be NULL) is, by whoever kills it, to free arg. */
+/* The same after `delay` of virtual time; of several whose time has come any may be first. If the machine is dead by
+ * then, fn is not called: `gone` (may be NULL) was, by whoever killed it, to free arg. */
 os_fiber os_start_after(os_machine *m, uint64_t delay, const char *name, void (*fn)(void *arg), void *arg,
                         void (*gone)(void *arg));
 /* Whether it has returned (true for 0 too), or its machine is dead. */
@@ -158,6 +158,8 @@ uint64_t os_wall(const os_machine *m);
 void os_wall_step(os_machine *m, int64_t ms);
 /* The scheduler's own chance, below n (> 0): for a layer that decides while fibers run (delays of the network). */
 uint64_t os_chance(uint64_t n);
+/* From now on all chance, that of the daemons too, is drawn from `seed`: what was drawn before does not matter. */
+void os_reseed(uint64_t seed);
 
 /* ------------------------------------------------------------------------------------------------
  * The disk
