@@ -6,13 +6,18 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-void put_hex(json_t *o, const char *key, const void *bytes, size_t len) {
+json_t *hex_text(const void *bytes, size_t len) {
   char *s = malloc(2 * len + 3);
   if (s == NULL) abort();
   memcpy(s, "0x", 3);
   if (len > 0) ch_hex(s + 2, bytes, len);
-  json_object_set_new(o, key, json_string(s));
+  json_t *text = json_string(s);
   free(s);
+  return text;
+}
+
+void put_hex(json_t *o, const char *key, const void *bytes, size_t len) {
+  json_object_set_new(o, key, hex_text(bytes, len));
 }
 
 void put_hash(json_t *o, const char *key, ch_hash h) {

@@ -185,18 +185,12 @@ static void put_effects(json_t *o, const ch_effects *fx) {
   set_unless_empty(o, "calls", calls);
 }
 
-static json_t *hex_of(const ch_hash *h) {
-  char text[2 + 2 * sizeof h->b + 1] = "0x";
-  ch_hex(text + 2, h->b, sizeof h->b);
-  return json_string(text);
-}
-
 static void put_locks(json_t *o, const ch_channel *c, const ch_env *env) {
   static ch_lock_info locks[2 * CH_LOCKS_MAX];
   size_t n = ch_channel_locks(c, env, locks, 2 * CH_LOCKS_MAX);
   json_t *list = json_array();
   for (size_t i = 0; i < n; i++)
-    if (locks[i].agreed) json_array_append_new(list, hex_of(&locks[i].lock_id));
+    if (locks[i].agreed) json_array_append_new(list, hex_text(locks[i].lock_id.b, sizeof locks[i].lock_id.b));
   set_unless_empty(o, "locks", list);
 }
 

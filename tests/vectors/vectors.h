@@ -6,6 +6,7 @@
 #include <channel/channel.h>
 #include <jansson.h>
 
+json_t *hex_text(const void *bytes, size_t len);
 void put_hex(json_t *o, const char *key, const void *bytes, size_t len);
 void put_hash(json_t *o, const char *key, ch_hash h);
 void put_addr(json_t *o, const char *key, ch_addr a);

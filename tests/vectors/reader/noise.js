@@ -30,17 +30,24 @@ function open(key, counter, associated, sealed) {
   return Buffer.concat([cipher.update(sealed.subarray(0, sealed.length - 16)), cipher.final()]);
 }
 
-function publicOf(key) {
-  const curve = crypto.createECDH("secp256k1");
-  curve.setPrivateKey(key);
-  return curve.getPublicKey(null, "compressed");
+// Compressed points only.
+const isPoint = (bytes) => bytes.length === 33 && (bytes[0] === 2 || bytes[0] === 3);
+
+// What is wrong with an act: "ACT1_BAD_TAG" and so on. The connection is closed without an answer then.
+class BadAct extends Error {}
+
+function demand(works, name) {
+  try {
+    const value = works();
+    if (value !== false) return value;
+  } catch (_error) { /* as if it were false */ }
+  throw new BadAct(name);
 }
 
-// One side's handshake; `ecdh(key, pub)` is sha256 of the compressed shared point, which Node gives no y of.
+// One side's handshake. The curve comes from outside: `ecdh(key, pub)` is sha256 of the compressed shared point.
 class Handshake {
-  constructor(self, responder, prologue, ecdh) {
-    this.self = self;
-    this.ecdh = ecdh;
+  constructor(self, responder, prologue, { ecdh, publicOf }) {
+    Object.assign(this, { self, ecdh, publicOf });
     this.ck = sha256(Buffer.from("Noise_XK_secp256k1_ChaChaPoly_SHA256"));
     this.h = sha256(this.ck, Buffer.from(prologue));
     this.mix(responder);
@@ -53,34 +60,42 @@ class Handshake {
   }
   // Acts one and two: a fresh key, and a tag that shows who is meant.
   write(remote) {
-    const pub = publicOf(this.self.ephemeral);
+    const pub = this.publicOf(this.self.ephemeral);
     this.mix(pub);
     this.agree(this.self.ephemeral, remote);
     const tag = seal(this.temp, 0, this.h, Buffer.alloc(0));
     this.mix(tag);
     return Buffer.concat([Buffer.from([0]), pub, tag]);
   }
-  read(act, key) {
-    if (act.length !== 50 || act[0] !== 0) throw new Error("not an act of version 0");
+  read(act, key, name) {
+    demand(() => act.length === 50, `${name}_READ_FAILED`);
+    demand(() => act[0] === 0, `${name}_BAD_VERSION`);
     this.remote = act.subarray(1, 34);
     this.mix(this.remote);
-    this.agree(key, this.remote);
-    open(this.temp, 0, this.h, act.subarray(34));
+    demand(() => isPoint(this.remote) && this.agree(key, this.remote), `${name}_BAD_PUBKEY`);
+    demand(() => open(this.temp, 0, this.h, act.subarray(34)), `${name}_BAD_TAG`);
     this.mix(act.subarray(34));
+  }
+  readAct1(act) {
+    this.read(act, this.self.key, "ACT1");
+  }
+  readAct2(act) {
+    this.read(act, this.self.ephemeral, "ACT2");
   }
   // Act three: who the initiator is.
   finish() {
-    const sealed = seal(this.temp, 1, this.h, publicOf(this.self.key));
+    const sealed = seal(this.temp, 1, this.h, this.publicOf(this.self.key));
     this.mix(sealed);
     this.agree(this.self.key, this.remote);
     return Buffer.concat([Buffer.from([0]), sealed, seal(this.temp, 0, this.h, Buffer.alloc(0))]);
   }
   accept(act) {
-    if (act.length !== 66 || act[0] !== 0) throw new Error("not an act of version 0");
-    const node = open(this.temp, 1, this.h, act.subarray(1, 50));
+    demand(() => act.length === 66, "ACT3_READ_FAILED");
+    demand(() => act[0] === 0, "ACT3_BAD_VERSION");
+    const node = demand(() => open(this.temp, 1, this.h, act.subarray(1, 50)), "ACT3_BAD_CIPHERTEXT");
     this.mix(act.subarray(1, 50));
-    this.agree(this.self.ephemeral, node);
-    open(this.temp, 0, this.h, act.subarray(50));
+    demand(() => isPoint(node) && this.agree(this.self.ephemeral, node), "ACT3_BAD_PUBKEY");
+    demand(() => open(this.temp, 0, this.h, act.subarray(50)), "ACT3_BAD_TAG");
     return node;
   }
   // [initiator to responder, responder to initiator]
@@ -114,4 +129,4 @@ class Direction {
   }
 }
 
-module.exports = { Handshake, publicOf };
+module.exports = { BadAct, Handshake };
