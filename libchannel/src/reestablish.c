@@ -36,15 +36,20 @@ static bool talks(const ch_channel *c) {
   return p != CH_PHASE_OPENING && p != CH_PHASE_CLOSED && p != CH_PHASE_ABANDONED;
 }
 
+/* This is no step of the peer's message any more but of a block, say: what is wrong with it must not refuse that. */
+static ch_err hear_kept(step *s) {
+  const ch_msg hello = s->c->link.hello;
+  s->c->link.kept = false;
+  ch_err err = on_reestablish(s, &hello);
+  return err == CH_ERR_VIOLATION ? drop_link(s, err, "the peer's greeting is wrong") : err;
+}
+
 ch_err greet(step *s) {
   ch_channel *c = s->c;
   if (!c->link.up || c->link.said || !talks(c) || !chain_fresh(s->env)) return CH_OK;
   c->link.said = true;
   ch_err err = send_reestablish(s);
-  if (err || !c->link.kept) return err;
-  const ch_msg hello = c->link.hello;
-  c->link.kept = false;
-  return on_reestablish(s, &hello);
+  return err || !c->link.kept ? err : hear_kept(s);
 }
 
 ch_err on_link_up(step *s) {

@@ -292,6 +292,24 @@ static void test_forged_proof(void **state) {
   assert_false(duo_info(d, 0).frozen);
 }
 
+/* It was kept until the head was fresh: what then shows to be wrong must not keep a block from being looked at. */
+static void test_forged_proof_behind_a_stale_head(void **state) {
+  duo *d = *state;
+  const uint64_t head_time = d->head_time;
+  d->head_time = 0;
+  reconnect(d, 0);
+  ch_msg m = with_proof(d, 6, 99, duo_sign(d, 1, 6, 99));
+  assert_int_equal(duo_give(d, 0, &m), CH_OK);
+  d->head_time = head_time;
+  const ch_tx tx = duo_challenge_tx(d, 1, 2, 20);
+  assert_int_equal(duo_send_tx(d, 1, DUO_BOND, &tx), CH_ADJ_NONE);
+  duo_see(d, 0);
+  assert_int_equal(duo_info(d, 0).phase, CH_PHASE_DISPUTED);
+  assert_non_null(duo_find(d, 0, CH_FX_DISCONNECT));
+  assert_non_null(duo_wish(d, 0, CH_TX_REFUTE));
+  assert_false(duo_info(d, 0).frozen);
+}
+
 static void freezes_on_proof(duo *d, uint64_t version, int64_t net) {
   reconnect(d, 0);
   ch_msg m = with_proof(d, version, net, duo_sign(d, 0, version, net));
@@ -587,6 +605,7 @@ int main(void) {
       TEST(test_a_frozen_peer_is_waited_for),
       TEST(test_proof_of_what_i_know),
       TEST(test_forged_proof),
+      TEST(test_forged_proof_behind_a_stale_head),
       TEST(test_proof_above_my_highest_freezes),
       TEST(test_proof_of_another_content_freezes),
       TEST(test_proof_of_another_proposal_freezes),

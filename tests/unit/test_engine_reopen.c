@@ -182,6 +182,26 @@ static void test_words_of_the_old_epoch(void **state) {
   duo_refused(d, 1, &m, CH_ERR_VIOLATION);
 }
 
+/* A greeting for the next epoch that turns out to be wrong there costs the connection, not the look at the chain. */
+static void test_a_wrong_greeting_for_the_next_epoch(void **state) {
+  duo *d = *state;
+  fund_next(d, 0);
+  ch_msg m = duo_reestablish(d, 0, 0, 0);
+  m.epoch = 1;
+  m.u.reestablish.proof_version = 1;
+  assert_int_equal(duo_give(d, 1, &m), CH_OK);
+  duo_see(d, 1);
+  assert_int_equal(duo_info(d, 1).phase, CH_PHASE_OPEN);
+  const ch_effect *e = duo_find(d, 1, CH_FX_DISCONNECT);
+  assert_non_null(e);
+  assert_int_equal(e->u.disconnect.code, CH_ERR_VIOLATION);
+  duo_cut(d);
+  duo_connect(d);
+  duo_see(d, 0);
+  duo_pump(d);
+  pays_again(d, 0);
+}
+
 static void test_not_before_it_is_final(void **state) {
   duo *d = *state;
   assert_int_equal(deposit(d, 0, 300), CH_OK);
@@ -247,6 +267,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_reconnect_in_between, setup, teardown),
       cmocka_unit_test(test_away_meanwhile),
       cmocka_unit_test_setup_teardown(test_words_of_the_old_epoch, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_a_wrong_greeting_for_the_next_epoch, setup, teardown),
       cmocka_unit_test_setup_teardown(test_not_before_it_is_final, setup, teardown),
       cmocka_unit_test(test_revealed),
       cmocka_unit_test(test_stays_revealed),
