@@ -108,6 +108,8 @@ class World {
     const [its, anvils] = [itsReceipt, receipt].map((r) => JSON.stringify(
       [r.status, r.logs.map((l) => [l.address, l.topics, l.data, l.logIndex])]));
     if (its !== anvils) this.misshown.push(`op ${this.ops}: receipt: node ${its}, anvil ${anvils}`);
+    const [shown, real] = await Promise.all([this.node, this.chain].map((c) => c.rpc("eth_getBlockByNumber", ["latest", false])));
+    if (shown.logsBloom !== real.logsBloom) this.misshown.push(`op ${this.ops}: the bloom of ${its}`);
     this.nodeOutput = output;
     this.gasRatio = Number(itsReceipt.gasUsed) / Number(receipt.gasUsed);
   }
