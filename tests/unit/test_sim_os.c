@@ -296,11 +296,117 @@ static void a_seed_is_one_run(void **state) {
   assert_true(trace_of(7) != trace_of(8));
 }
 
+/* --- A node ---------------------------------------------------------------------------------------- */
+
+static ch_err net_listen(void *ctx, const char *address, char *bound, char *why, size_t why_len) {
+  (void)ctx, (void)why, (void)why_len;
+  snprintf(bound, 64, "%s", address);
+  return CH_OK;
+}
+
+static void net_stop(void *ctx) {
+  (void)ctx;
+}
+
+static const cd_net_ops NO_NET = {.listen = net_listen, .stop = net_stop};
+
+/* What main.c joins, without network and API. */
+typedef struct program {
+  cd_node node;
+  cd_identity identity;
+  uint8_t seed[64];
+  bool started, runs, answered;
+  char why[1400];
+} program;
+
+static bool open_parts(program *d) {
+  char *args[] = {"--dir", HOME, "--l1", "dev:/sim/chain/dev.db", "--workers", "2"};
+  ch_secret account;
+  cd_store_config store = {.path = DB, .shards = CD_MAX_WORKERS};
+  cd_l1_dev_config chain = {.path = "/sim/chain/dev.db", .account = &account, .confirmations = 1};
+  cd_node *n = &d->node;
+  if (cd_config_load(&n->config, 6, args, getenv, d->why, sizeof d->why) != CD_CONFIG_OK) return false;
+  n->seed = d->seed;
+  n->net = (cd_net){NULL, &NO_NET};
+  if (cd_identity_init(&d->identity, d->seed) != CH_OK) return false;
+  ch_keyring_account(d->identity.keys, &account);
+  return cd_store_sqlite_open(&n->store, &store, d->why, sizeof d->why) == CH_OK &&
+         cd_l1_dev_open(&n->l1, &chain, d->why) == CH_OK && cd_node_init(n, d->why, sizeof d->why);
+}
+
+static void daemon_start(void *arg) {
+  program *d = arg;
+  d->runs = d->started = open_parts(d) && cd_node_start(&d->node, d->why, sizeof d->why);
+}
+
+static void daemon_stop(void *arg) {
+  program *d = arg;
+  cd_node_stop(&d->node);
+  cd_l1_dev_close(&d->node.l1);
+  d->node.store.ops->close(d->node.store.ctx);
+  cd_node_free(&d->node);
+  cd_identity_free(&d->identity);
+  d->runs = false;
+}
+
+static void answer(void *ctx, cd_class cls, json_t *body) {
+  program *d = ctx;
+  d->answered = cls == CD_OK && json_object_get(body, "node_id") != NULL;
+  json_decref(body);
+}
+
+static void ask(void *arg) {
+  program *d = arg;
+  cd_commands c = cd_node_commands(&d->node);
+  c.call(c.ctx, "info", json_object(), answer, d);
+}
+
+static bool is_answered(void *arg) {
+  return ((program *)arg)->answered;
+}
+
+/* Starts it, asks it, and stops or kills it. */
+static void run_node(uint64_t seed, bool kill_it) {
+  os_machine *m = begin(seed), *chain = os_machine_new("chain", "/sim/chain", 0);
+  program *d = calloc(1, sizeof *d);
+  assert_non_null(d);
+  memset(d->seed, (int)seed, sizeof d->seed);
+  (void)chain;
+  assert_true(os_call(m, "start", daemon_start, d, 60 * OS_S));
+  if (!d->started) fail_msg("%s", d->why);
+  assert_true(os_call(m, "ask", ask, d, OS_S));
+  assert_true(os_run_until(is_answered, d, 10 * OS_S));
+  assert_int_equal(os_run(UINT64_MAX, 5 * OS_S), OS_RUN_TIME);
+  if (kill_it) {
+    os_kill(m);
+    os_disk_cut(HOME, seed);
+    program *again = calloc(1, sizeof *again);
+    assert_non_null(again);
+    memcpy(again->seed, d->seed, sizeof d->seed);
+    m = os_machine_new("again", HOME, 0);
+    assert_true(os_call(m, "start", daemon_start, again, 60 * OS_S));
+    if (!again->started) fail_msg("%s", again->why);
+    d = again; /* what the dead one had is lost */
+  }
+  if (!os_call(m, "stop", daemon_stop, d, 60 * OS_S)) os_report(stdout);
+  assert_false(d->runs);
+  assert_int_equal(os_broken(), 0);
+  os_end();
+  free(d);
+}
+
+static void a_real_node_starts_answers_and_stops(void **state) {
+  (void)state;
+  for (uint64_t seed = 1; seed <= 6; seed++)
+    run_node(seed, seed % 2 == 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(locks_exclude_and_conditions_wake), cmocka_unit_test(an_hour_passes_at_once),
-      cmocka_unit_test(who_waits_for_ever_is_seen),        cmocka_unit_test(a_seed_is_one_run),
-      cmocka_unit_test(what_is_told_to_be_durable_is),     cmocka_unit_test(a_disk_that_lies_is_noticed),
+      cmocka_unit_test(locks_exclude_and_conditions_wake),    cmocka_unit_test(an_hour_passes_at_once),
+      cmocka_unit_test(who_waits_for_ever_is_seen),           cmocka_unit_test(a_seed_is_one_run),
+      cmocka_unit_test(what_is_told_to_be_durable_is),        cmocka_unit_test(a_disk_that_lies_is_noticed),
+      cmocka_unit_test(a_real_node_starts_answers_and_stops),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

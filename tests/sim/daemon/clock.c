@@ -141,6 +141,7 @@ void clock_begin(uint64_t seed) {
   c.on = true;
   os_reseed(seed);
   randombytes_set_implementation(&ours);
+  if (sodium_init() < 0) hopeless("no libsodium");
 }
 
 void clock_end(void) {

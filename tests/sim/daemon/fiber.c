@@ -411,6 +411,7 @@ void os_begin(uint64_t seed) {
   if (s.running != NULL) hopeless("os_begin() twice");
   s.world.name = "world";
   s.world.deadline = NEVER;
+  contexts_begin();
   context_of_thread(&s.world.at);
   s.running = &s.world;
   s.next_time = NEVER;

@@ -43,7 +43,7 @@ typedef uint64_t os_fiber; /* a fiber's number, from 1 on; never given twice */
  * ------------------------------------------------------------------------------------------------ */
 
 /* First of all, and before sodium_init() and SQLite are used for the first time in this process. Sets SQLite up for one
- * thread with our file layer as the default, and libsodium for our chance. */
+ * thread with our file layer as the default, and libsodium (with sodium_init()) for our chance. */
 void os_begin(uint64_t seed);
 /* Kills all machines and forgets everything, the disk too. */
 void os_end(void);

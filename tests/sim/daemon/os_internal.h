@@ -27,7 +27,8 @@ void context_free(context *c);
 void context_switch(context *from, context *to, bool ends);
 /* The first thing that main() calls. */
 void context_entered(void);
-/* Frees all stacks. */
+/* Before the first and after the last; the latter frees all stacks. */
+void contexts_begin(void);
 void contexts_forget(void);
 
 /* --- Fibers and machines (fiber.c) ---------------------------------------------------------------- */
