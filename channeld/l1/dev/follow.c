@@ -3,6 +3,7 @@
 #include "follow.h"
 
 #include <pthread.h>
+#include <sodium.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
@@ -16,8 +17,8 @@
 
 typedef struct watched {
   ch_hash id;
-  bool told; /* the listener has the view */
-  ch_chain_view view;
+  bool told;    /* the listener has the view: */
+  ch_hash view; /* its digest */
 } watched;
 
 /* Views of one look, told after it is over. */
@@ -251,27 +252,34 @@ static ch_err look(cd_follow *f, cd_dev_look *out, bool *reorganised) {
   return err;
 }
 
-/* Compares what would be stored of them. */
-static bool same_onchain(const ch_onchain *a, const ch_onchain *b) {
-  uint8_t x[CD_DEV_RECORD_MAX], y[CD_DEV_RECORD_MAX];
-  size_t n = cd_dev_slots_encode(x, &a->slots);
-  if (a->has_ended != b->has_ended || cd_dev_slots_encode(y, &b->slots) != n || memcmp(x, y, n) != 0) {
-    return false;
+static void add_part(crypto_generichash_state *digest, const uint8_t *bytes, size_t n) {
+  const uint64_t len = n;
+  crypto_generichash_update(digest, (const uint8_t *)&len, sizeof len);
+  crypto_generichash_update(digest, bytes, n);
+}
+
+/* Of what would be stored of it. */
+static ch_hash digest_of(const ch_chain_view *view) {
+  const ch_onchain *parts[] = {&view->head, &view->final};
+  uint8_t bytes[CD_DEV_RECORD_MAX];
+  crypto_generichash_state digest;
+  ch_hash out;
+  crypto_generichash_init(&digest, NULL, 0, sizeof out.b);
+  for (int i = 0; i < 2; i++) {
+    add_part(&digest, bytes, cd_dev_slots_encode(bytes, &parts[i]->slots));
+    add_part(&digest, bytes, parts[i]->has_ended ? cd_dev_event_encode(bytes, &parts[i]->ended) : 0);
   }
-  if (!a->has_ended) {
-    return true;
-  }
-  n = cd_dev_event_encode(x, &a->ended);
-  return cd_dev_event_encode(y, &b->ended) == n && memcmp(x, y, n) == 0;
+  crypto_generichash_final(&digest, out.b, sizeof out.b);
+  return out;
 }
 
 static void tell_view(cd_follow *f, const found *what) {
+  const ch_hash view = digest_of(&what->view);
   pthread_mutex_lock(&f->lock);
   watched *w = cd_table_get(&f->watched, what->id.b);
-  bool news = w != NULL && (!w->told || !same_onchain(&w->view.head, &what->view.head) ||
-                            !same_onchain(&w->view.final, &what->view.final));
+  bool news = w != NULL && (!w->told || !ch_hash_eq(&w->view, &view));
   if (news) {
-    w->view = what->view;
+    w->view = view;
     w->told = true;
   }
   pthread_mutex_unlock(&f->lock);
@@ -344,6 +352,9 @@ static void tell(cd_follow *f, const cd_dev_look *new_look) {
   for (size_t i = 0; i < f->n_found; i++) {
     tell_view(f, &f->found[i]);
   }
+  free(f->found); /* after the first look it has all channels */
+  f->found = NULL;
+  f->n_found = f->cap_found = 0;
   if (new_head) {
     cd_head head = {.number = new_look->head.number,
                     .time = new_look->head.time,
