@@ -37,7 +37,7 @@ function leaves(value, way = []) {
 
 const another = (value) => {
   if (typeof value !== "string") return typeof value === "boolean" ? !value : value + 1;
-  if (value.startsWith("0x") && value.length > 2) return flipped(value, value.length / 2 - 2);
+  if (value.startsWith("0x")) return value.length > 2 ? flipped(value, value.length / 2 - 2) : "0x00";
   return /^-?\d+$/.test(value) ? String(BigInt(value) + 1n) : value + "x";
 };
 

@@ -135,7 +135,8 @@ class Chain {
   }
   challenge(call, { sender, now }) {
     const { epoch, side, version, outcomeHash, validUntil } = call, who = Number(side);
-    must(!this.dispute && k.keccak256(call.salt) === this.params.tag, "a challenge");
+    must(k.keccak256(call.salt) === this.params.tag, "the parameters do not hash to this channel's id");
+    must(!this.dispute, "a dispute is open");
     const digest = k.digest(this.chain, "Challenge", { id: this.id, epoch, side, version, outcomeHash, validUntil });
     const own = [this.params.signer[who], this.params.payout[who]].includes(sender);
     must(own || (now <= validUntil && k.verifies(digest, call.challengeSignature, this.params.signer[who])), "the challenger");
@@ -177,7 +178,8 @@ class Chain {
   }
   settle(call, around) {
     const d = this.dispute;
-    must(d && around.now > d.deadline, "the challenge window is still open");
+    must(d, "no dispute is open");
+    must(around.now > d.deadline, "the challenge window is still open");
     if (!d.version) return void this.end("settle", 0n);
     const locksHash = call.locks === "0x" ? k.ZERO : k.keccak256(call.locks);
     const outcomeHash = k.outcomeHash({ net: call.net, locksHash, blind: call.blind });

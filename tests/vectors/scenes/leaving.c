@@ -52,6 +52,76 @@ static void cheat(duo *d) {
   must(duo_command(d, 0, CH_EV_TICK));
   mine_and_finalise(d, 0);
   ended(d);
+  record_note("the salt is public: this channel is not to be funded again");
+  const ch_hash nonce = {{1}};
+  const ch_event more = ch_event_deposit(ch_amount_of(10), &nonce);
+  assert_int_equal(duo_step(d, 0, &more), CH_ERR_REVEALED);
+}
+
+/* The peer has the newer state, and shows it; who was silent learns by it what has settled. */
+static void executed(duo *d) {
+  must(duo_pay(d, 0, "accepted", 30));
+  must(duo_deliver(d, 0));
+  record_note("the accept is lost, and side 1 leaves with the state that it is on");
+  duo_cut(d);
+  must(duo_pay(d, 0, "waits", 5));
+  must(duo_command(d, 1, CH_EV_CHALLENGE));
+  duo_mine(d, 1);
+  duo_see(d, 1);
+  duo_see(d, 0);
+  duo_pass(d, DUO_PERIOD + 1);
+  record_note("side 0 has not challenged: it settles 300 s later, if nobody else has");
+  must(duo_command(d, 0, CH_EV_TICK));
+  assert_null(duo_wish(d, 0, CH_TX_SETTLE));
+  duo_pass(d, 300);
+  must(duo_command(d, 0, CH_EV_TICK));
+  mine_and_finalise(d, 0);
+  ended(d);
+  assert_int_equal(duo_status(d, 0, "accepted"), CH_PAYMENT_SETTLED);
+  assert_int_equal(duo_status(d, 0, "waits"), CH_PAYMENT_FAILED);
+}
+
+static void late_refutation(duo *d) {
+  pay_and_settle(d, 0, "old", 20);
+  pay_and_settle(d, 1, "new", 5);
+  const ch_tx tx = duo_challenge_tx(d, 0, 2, 20), early = duo_settle_tx(d, 2, 20), same = duo_refute_tx(d, 2, 20);
+  assert_int_equal(duo_send_tx(d, 0, DUO_BOND, &tx), CH_ADJ_NONE);
+  record_note("it is open already");
+  assert_int_equal(duo_send_tx(d, 0, DUO_BOND, &tx), CH_ADJ_DISPUTE_OPEN);
+  record_note("the deadline is still the refuter's");
+  duo_pass(d, DUO_PERIOD);
+  assert_int_equal(duo_send_tx(d, 0, 0, &early), CH_ADJ_TOO_EARLY);
+  record_note("not newer");
+  assert_int_equal(duo_send_tx(d, 1, 0, &same), CH_ADJ_NOT_NEWER);
+  record_note("in the last second: the deadline is an hour later");
+  duo_see(d, 1);
+  duo_mine(d, 1);
+  duo_see(d, 1);
+  duo_see(d, 0);
+  assert_int_equal(duo_send_tx(d, 0, 0, &early), CH_ADJ_TOO_EARLY);
+  duo_pass(d, 3601);
+  record_note("the old outcome is not the standing one");
+  assert_int_equal(duo_send_tx(d, 0, 0, &early), CH_ADJ_WRONG_OUTCOME);
+  const ch_tx late = duo_refute_tx(d, 3, 15);
+  assert_int_equal(duo_send_tx(d, 1, 0, &late), CH_ADJ_TOO_LATE);
+  must(duo_command(d, 1, CH_EV_TICK));
+  mine_and_finalise(d, 1);
+  ended(d);
+}
+
+static void close_in_dispute(duo *d) {
+  pay_and_settle(d, 0, "before", 20);
+  must(duo_command(d, 1, CH_EV_CHALLENGE));
+  duo_mine(d, 1);
+  see(d);
+  record_note("both are there after all: no shutdown is needed");
+  must(duo_command(d, 0, CH_EV_CLOSE));
+  duo_pump(d);
+  duo_pass(d, 301);
+  record_note("side 0 has asked for it, but has not sent it after 300 s: side 1 does");
+  must(duo_command(d, 1, CH_EV_TICK));
+  mine_and_finalise(d, 1);
+  ended(d);
 }
 
 static void alone(duo *d) {
@@ -158,6 +228,15 @@ const scene LEAVING[] = {
      scene_open, alone},
     {"close-expires", "A Close that both have signed is not sent in time. After it another one is signed.", scene_open,
      close_expires},
+    {"executed",
+     "An accept is lost, and the state that it is on is settled by the chain: the payments in it are settled, those "
+     "that "
+     "waited behind it have failed.",
+     scene_open, executed},
+    {"late-refutation", "A refutation in the last second of the window extends it. Calls that revert, and why.",
+     scene_open, late_refutation},
+    {"close-in-dispute", "Both sign Close while a challenge is open: the bond goes back to the challenger.", scene_open,
+     close_in_dispute},
     {"tower",
      "Side 0 is away when side 1 challenges with an old state. A third party refutes it for side 0, which has signed a "
      "Bounty for it: the bond goes there.",

@@ -62,6 +62,67 @@ static void frozen_close(duo *d) {
   ended(d);
 }
 
+/* Both have lost their memory, and want to go on. */
+static void both_frozen(duo *d) {
+  pay_and_settle(d, 0, "before", 20);
+  for (int s = 0; s < 2; s++)
+    must(duo_command(d, s, CH_EV_FREEZE));
+  reconnect(d);
+  duo_pump(d);
+  for (int s = 0; s < 2; s++)
+    must(duo_command(d, s, CH_EV_RESUME));
+  duo_pass(d, 86701);
+  record_note("both resume: the higher version stands");
+  tick(d);
+  talk(d);
+  for (int s = 0; s < 2; s++)
+    assert_false(duo_info(d, s).frozen);
+  pay_and_settle(d, 0, "afterwards", 3);
+}
+
+/* Two copies of side 0 run, one after the other on a connection. */
+static void clones(duo *d) {
+  const ch_hash first = d->side[0].instance;
+  pay_and_settle(d, 0, "before", 20);
+  duo_cut(d);
+  record_restart(0);
+  duo_connect(d);
+  duo_pump(d);
+  reconnect(d);
+  duo_drop(d, 0);
+  ch_msg m = duo_reestablish(d, 0, 2, 20);
+  m.u.reestablish.instance = first;
+  record_forged(1, &m, CH_OK, "the process that was before the last one says it again: there are two");
+  assert_true(duo_info(d, 1).frozen);
+  duo_drop(d, 1);
+}
+
+/* The peer shows a state with a lock that side 0 does not remember. */
+static void forgotten_lock(duo *d) {
+  pay_and_settle(d, 0, "before", 20);
+  record_copy(0);
+  must(duo_lock(d, 0, "forgotten", 100, 1, 7200));
+  duo_pump(d);
+  duo_cut(d);
+  record_put_back(0);
+  duo_connect(d);
+  talk(d);
+  assert_true(duo_info(d, 0).frozen);
+  assert_int_equal(duo_info(d, 0).version, 2);
+  record_note("the full state has only the locks' hash: side 0 does not take it");
+  reconnect(d);
+  talk(d);
+  assert_int_equal(duo_info(d, 0).version, 2);
+  record_note("the peer leaves alone, and the chain decides the lock");
+  must(duo_command(d, 1, CH_EV_CHALLENGE));
+  duo_mine(d, 1);
+  see(d);
+  duo_pass(d, DUO_PERIOD + 1);
+  must(duo_command(d, 1, CH_EV_TICK));
+  mine_and_finalise(d, 1);
+  ended(d);
+}
+
 const scene MEMORY[] = {
     {"resume",
      "Side 0 goes on from an old copy of its data. A signature of its own that it does not know freezes it; the peer "
@@ -72,5 +133,10 @@ const scene MEMORY[] = {
      scene_open, static_backup},
     {"frozen-close", "A side that is frozen leaves with the peer's help, without a shutdown.", scene_open,
      frozen_close},
+    {"both-frozen", "Both sides are frozen, and resume at once.", scene_open, both_frozen},
+    {"clones", "A second process with the same keys freezes the peer.", scene_open, clones},
+    {"forgotten-lock",
+     "A frozen side is shown a state with a lock that it does not remember: it keeps its own, and the chain decides.",
+     scene_open, forgotten_lock},
     {0},
 };

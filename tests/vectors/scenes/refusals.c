@@ -90,6 +90,14 @@ static void versions(duo *d) {
   record_forged(1, &m, CH_ERR_VIOLATION, "a full state with one side's signature twice");
   m = duo_reestablish(d, 0, 3, 15);
   record_forged(1, &m, CH_ERR_VIOLATION, "a second Reestablish on one connection");
+  m = (ch_msg){.type = CH_MSG_FUNDS, .id = d->id, .epoch = 1};
+  record_forged(1, &m, CH_OK, "Funds of a later epoch: ignored");
+  op = duo_op_pay("back", 5);
+  m = duo_proposal(d, 1, 2, 3, 15, &op, 1);
+  record_forged(0, &m, CH_OK, "the proposal that L came from, again: the same accept again");
+  duo_drop(d, 0);
+  m.u.update.sig.b[5] ^= 1;
+  record_forged(0, &m, CH_OK, "the same with another signature: ignored");
 }
 
 /* What cannot be from the state alone is a violation, what depends on the chain or the terms is a refusal. */
@@ -356,6 +364,64 @@ static void terms(duo *d) {
   refuse_terms(d, &m, "the acceptor's own channel key");
 }
 
+static ch_msg withdraw_msg(const duo *d, int from, ch_withdraw w) {
+  ch_msg m = {.type = CH_MSG_WITHDRAW, .id = d->id, .epoch = w.epoch};
+  ch_hash digest;
+  w.id = d->id;
+  ch_withdraw_digest(&digest, &d->domain, &w);
+  must(ch_sign(&m.u.withdraw.sig, &digest, &d->side[from].channel_key));
+  m.u.withdraw.seq = w.seq;
+  m.u.withdraw.side = w.side;
+  m.u.withdraw.amount = w.amount;
+  m.u.withdraw.valid_until = w.valid_until;
+  return m;
+}
+
+/* Side 0 has reserved 100, and both have that in L. Side 1 has not signed yet. */
+static void withdrawals(duo *d) {
+  withdraw(d, 0, 100);
+  must(duo_deliver(d, 0));
+  const ch_withdraw good = {.side = 0, .amount = ch_amount_of(100), .valid_until = d->now + 3600};
+  ch_withdraw w = good;
+  w.amount = ch_amount_of(101);
+  ch_msg m = withdraw_msg(d, 0, w);
+  record_forged(1, &m, CH_ERR_VIOLATION, "another amount than is reserved");
+  w = good;
+  w.valid_until++;
+  m = withdraw_msg(d, 0, w);
+  record_forged(1, &m, CH_ERR_VIOLATION, "another validUntil");
+  w = good;
+  w.seq = 1;
+  m = withdraw_msg(d, 0, w);
+  record_forged(1, &m, CH_OK, "another number: ignored");
+  w = good;
+  w.side = 1;
+  m = withdraw_msg(d, 0, w);
+  record_forged(1, &m, CH_OK, "the other side's: ignored");
+  m = withdraw_msg(d, 1, good);
+  record_forged(1, &m, CH_ERR_SIGNATURE, "signed by the wrong side");
+  record_note("side 0 signs the Withdraw once it has the accept, unless its head is stale");
+  d->now += DUO_FRESHNESS;
+  d->head_time = d->now - DUO_FRESHNESS;
+  must(duo_deliver(d, 1));
+  duo_pump(d);
+}
+
+/* What cannot be refused: who gives away, or does nothing. */
+static void refusing(duo *d) {
+  must(duo_command(d, 0, CH_EV_CLOSE));
+  duo_drop(d, 0);
+  ch_msg m = duo_refusal(d, 1, 3, 5, 15, 0);
+  m.u.update.reason = CH_ERR_PHASE;
+  record_forged(0, &m, CH_ERR_VIOLATION, "a refusal of a shutdown");
+  m = duo_refusal(d, 1, 3, 5, 15, 1);
+  record_forged(0, &m, CH_ERR_VIOLATION, "a refusal of an operation that the proposal does not have");
+  m = duo_refusal(d, 1, 3, 7, 15, 0);
+  record_forged(0, &m, CH_ERR_VIOLATION, "a refusal under another version than the one above the proposal's");
+  m = duo_refusal(d, 1, 2, 5, 15, 0);
+  record_forged(0, &m, CH_ERR_VIOLATION, "a refusal on another base");
+}
+
 const scene REFUSALS[] = {
     {"refused-signatures", "Signatures that do not fit.", begin, signatures},
     {"refused-versions", "Versions, bases, epochs and messages that are not due.", begin, versions},
@@ -366,6 +432,8 @@ const scene REFUSALS[] = {
     {"refused-resumes", "A frozen side's way back that is not taken.", begin, resumes},
     {"refused-terms", "Requests that are not answered.", NULL, terms},
     {"refused-openings", "What does not open a channel.", NULL, openings},
+    {"refused-refusals", "Refusals of what cannot be refused, or not so.", begin, refusing},
+    {"refused-withdrawals", "Withdraws that are not what is reserved.", begin, withdrawals},
     {"refused-encodings", "Bytes that are no message.", begin, encodings},
     {0},
 };

@@ -85,7 +85,7 @@ static void play(duo *d, const char *folder, const scene *s) {
 }
 
 void write_dialogues(const char *folder) {
-  static const scene *const all[] = {UPDATING, MONEY, LOCKS, LEAVING, MEMORY, REORGANISATIONS, REFUSALS};
+  static const scene *const all[] = {UPDATING, MONEY, LOCKS, LEAVING, MEMORY, REORGANISATIONS, REFUSALS, OPERATIONS};
   duo *d = malloc(sizeof *d);
   if (d == NULL || atexit(complain) != 0) abort();
   for (size_t i = 0; i < sizeof all / sizeof *all; i++)

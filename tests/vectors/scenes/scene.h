@@ -13,7 +13,7 @@ typedef struct scene {
 } scene;
 
 /* By what they are about; ended by one without a name. */
-extern const scene UPDATING[], MONEY[], LOCKS[], LEAVING[], MEMORY[], REORGANISATIONS[], REFUSALS[];
+extern const scene UPDATING[], MONEY[], LOCKS[], LEAVING[], MEMORY[], REORGANISATIONS[], REFUSALS[], OPERATIONS[];
 
 /* --- Beginnings ------------------------------------------------------------------------------------------ */
 

@@ -77,6 +77,33 @@ static void reconnecting(duo *d) {
   pay_and_settle(d, 1, "at-last", 1);
 }
 
+static void late_accept(duo *d) {
+  pay_and_settle(d, 1, "before", 5);
+  must(duo_pay(d, 0, "replaced", 10));
+  duo_drop(d, 0);
+  ch_op op = duo_op_pay("too-much", 600);
+  const ch_msg bad = duo_proposal(d, 1, 1, 3, -605, &op, 1), late = duo_accept(d, 1, 2, 5);
+  record_forged(0, &bad, CH_OK,
+                "more than the payer has, above side 0's own proposal: it is refused, and that one replaced");
+  record_forged(0, &late, CH_OK, "the accept of what was replaced: no honest side signs both");
+  duo_drop(d, 0);
+}
+
+static void stale(duo *d) {
+  must(duo_pay(d, 0, "in-time", 10));
+  must(duo_deliver(d, 0));
+  record_note("side 0's newest block is older than F: it does not take the accept");
+  d->now += DUO_FRESHNESS + 1;
+  assert_int_equal(duo_deliver(d, 1), CH_ERR_STALE);
+  must(duo_pay(d, 0, "asked-for-behind-a-stale-head", 20));
+  duo_cut(d);
+  d->head_time = d->final_time = d->now;
+  record_note("there is a new block");
+  duo_connect(d);
+  duo_pump(d);
+  assert_int_equal(duo_status(d, 0, "asked-for-behind-a-stale-head"), CH_PAYMENT_SETTLED);
+}
+
 const scene UPDATING[] = {
     {"payments",
      "A channel is opened and funded by both sides. Payments in both directions, then several in one proposal.",
@@ -93,5 +120,8 @@ const scene UPDATING[] = {
      "Connections break and processes start again: a proposal is lost, an accept is lost, both have something "
      "outstanding, a refusal is lost.",
      scene_open, reconnecting},
+    {"late-accept", "A proposal is replaced by a refusal, and accepted late.", scene_open, late_accept},
+    {"stale", "An accept is not taken behind a stale head, and nothing is proposed. With a new block all goes on.",
+     scene_open, stale},
     {0},
 };
