@@ -131,9 +131,9 @@ json_t *cd_json_payment(const cd_payment *p) {
                    cd_json_hash(&p->channel), "direction", p->incoming ? "in" : "out", "amount",
                    cd_json_amount(p->amount), "status", cd_payment_status_name(p->status), "version",
                    (json_int_t)p->version, "reason",
-                   p->status == CH_PAYMENT_FAILED ? cd_reason(p->reason) : json_null(), "created",
-                   (json_int_t)p->created, "updated", (json_int_t)p->updated, "seq", (json_int_t)p->seq, "lock",
-                   payment_lock(p), "preimage", p->has_preimage ? cd_json_hash(&p->preimage) : json_null());
+                   p->status == CH_PAYMENT_FAILED || p->reason == CH_ERR_SHARED ? cd_reason(p->reason) : json_null(),
+                   "created", (json_int_t)p->created, "updated", (json_int_t)p->updated, "seq", (json_int_t)p->seq,
+                   "lock", payment_lock(p), "preimage", p->has_preimage ? cd_json_hash(&p->preimage) : json_null());
 }
 
 const char *cd_tx_status_name(cd_tx_status s) {

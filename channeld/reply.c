@@ -41,6 +41,7 @@ cd_class cd_class_of(ch_err err) {
   case CH_ERR_LOCK_LIMIT:
   case CH_ERR_HASH_USED:
   case CH_ERR_CANCELLED:
+  case CH_ERR_SHARED:
   case CH_ERR_EXPIRED: return CD_CONFLICT;
   case CH_ERR_QUEUE_FULL: return CD_BUSY;
   case CH_ERR_SIGNATURE:

@@ -156,27 +156,48 @@ bool locks_decided(const step *s, uint8_t in) {
   return true;
 }
 
-/* What the executed state paid out for contracts' locks: what is left of its net when all else is taken off. */
-static ch_i128 paid_by_contracts(const step *s, uint8_t in, ch_net signed_net) {
-  ch_i128 left = s->c->view.final.ended.net.v - signed_net.v;
+/* What the executed state paid out for contracts' locks. */
+typedef struct by_contracts {
+  ch_i128 left; /* from side 0 to side 1: what is not given to a lock yet */
+  bool shared;  /* it does not say what each of them was paid */
+} by_contracts;
+
+/* What is left of the executed net when all else is taken off. One lock has all of it; several are known each only if
+ * it is the least or the most that they can have been paid together. */
+static by_contracts paid_by_contracts(const step *s, uint8_t in, ch_net signed_net) {
+  by_contracts paid = {.left = s->c->view.final.ended.net.v - signed_net.v};
+  ch_i128 least = 0, most = 0;
+  size_t n = 0;
   for (size_t i = 0; i < s->c->n_locks; i++) {
     const pending *p = &s->c->locks[i];
-    if (!(p->in & in) || !lock_is_hash(p) || !finally_revealed(p)) continue;
-    left -= p->payer == 0 ? (ch_i128)p->op.amount.v : -(ch_i128)p->op.amount.v;
+    const ch_i128 all = p->payer == 0 ? (ch_i128)p->op.amount.v : -(ch_i128)p->op.amount.v;
+    if (!(p->in & in)) continue;
+    if (lock_is_hash(p)) {
+      if (finally_revealed(p)) paid.left -= all;
+      continue;
+    }
+    n++;
+    if (p->payer == 0)
+      most += all;
+    else
+      least += all;
   }
-  return left;
+  paid.shared = n > 1 && paid.left > least && paid.left < most;
+  return paid;
 }
 
-/* One contract's lock: its share of that. With several in one direction only their sum is known: the first ones get it.
- */
-static ch_err account_contract(step *s, const pending *p, ch_i128 *left, uint64_t version, size_t index) {
-  ch_i128 mine = p->payer == 0 ? *left : -*left;
+/* One contract's lock: its share of that. Where only the sum is known the first ones get it, and all say so. */
+static ch_err account_contract(step *s, const pending *p, by_contracts *all, uint64_t version, size_t index) {
+  ch_i128 mine = p->payer == 0 ? all->left : -all->left;
   if (mine < 0) mine = 0;
   if (mine > (ch_i128)p->op.amount.v) mine = (ch_i128)p->op.amount.v;
-  *left -= p->payer == 0 ? mine : -mine;
+  all->left -= p->payer == 0 ? mine : -mine;
   ch_err err = lock_over(s, p, mine > 0, version, index, CH_ERR_EXPIRED);
-  if (!err && mine > 0) s->fx->v[s->fx->n - 1].u.payment.paid.v = (ch_u128)mine;
-  return err;
+  if (err) return err;
+  ch_effect *e = &s->fx->v[s->fx->n - 1];
+  if (mine > 0) e->u.payment.paid.v = (ch_u128)mine;
+  if (all->shared) e->u.payment.reason = CH_ERR_SHARED;
+  return CH_OK;
 }
 
 /* L has it, the executed state does not: my own operation in it resolved it, or the state is older than the lock. */
@@ -202,7 +223,7 @@ ch_err account_locks(step *s, uint64_t executed) {
   content what;
   bool known = content_known(c, executed, &what);
   uint8_t in = content_locks(c, executed);
-  ch_i128 left = known ? paid_by_contracts(s, in, what.net) : 0;
+  by_contracts paid = known ? paid_by_contracts(s, in, what.net) : (by_contracts){0};
   for (size_t i = 0; i < c->n_locks; i++) {
     const pending *p = &c->locks[i];
     bool older = p->in & IN_LATEST && executed < c->latest.version && executed >= p->since;
@@ -212,7 +233,7 @@ ch_err account_locks(step *s, uint64_t executed) {
     else if (lock_is_hash(p))
       err = lock_over(s, p, finally_revealed(p), executed, i, CH_ERR_EXPIRED);
     else
-      err = account_contract(s, p, &left, executed, i);
+      err = account_contract(s, p, &paid, executed, i);
     if (err) return err;
   }
   c->n_locks = 0;

@@ -85,6 +85,11 @@ static void both_show(const char *id, uint64_t paid) {
   }
 }
 
+static void both_say(const char *id, ch_err reason) {
+  for (int s = 0; s < 2; s++)
+    assert_int_equal(duo_row_of(&d, s, s == 1, id)->reason, reason);
+}
+
 static void test_pays_a_share(void **state) {
   (void)state;
   const ch_op op = contract("g", 7);
@@ -94,6 +99,7 @@ static void test_pays_a_share(void **state) {
   leave_alone();
   assert_true(duo_info(&d, 1).paid[1].v == 1003);
   both_show("g", 3);
+  both_say("g", CH_OK);
 }
 
 static void test_pays_nothing(void **state) {
@@ -118,7 +124,7 @@ static void test_only_proposed(void **state) {
   both_show("g", 3);
 }
 
-/* Of several only the sum is known: the first ones are shown as paid. */
+/* Of several only the sum is known: the first ones are shown as paid, and each row says so. */
 static void test_several_share_a_sum(void **state) {
   (void)state;
   const ch_op ops[2] = {contract("g", 7), contract("h", 9)};
@@ -129,13 +135,42 @@ static void test_several_share_a_sum(void **state) {
   assert_true(duo_info(&d, 1).paid[1].v == 1006);
   both_show("g", 5);
   both_show("h", 1);
+  both_say("g", CH_ERR_SHARED);
+  both_say("h", CH_ERR_SHARED);
+}
+
+/* What one lock was paid is exact, and so it is if a sum leaves no choice. */
+static void test_the_whole_sum_is_exact(void **state) {
+  (void)state;
+  const ch_op ops[2] = {contract("g", 7), contract("h", 9)};
+  d.owed = 5;
+  add(ops, 2);
+  duo_pump(&d);
+  leave_alone();
+  both_show("g", 5);
+  both_show("h", 5);
+  both_say("g", CH_OK);
+  both_say("h", CH_OK);
+}
+
+static void test_no_sum_is_exact(void **state) {
+  (void)state;
+  const ch_op ops[2] = {contract("g", 7), contract("h", 9)};
+  d.owed = 0;
+  add(ops, 2);
+  duo_pump(&d);
+  leave_alone();
+  both_show("g", 0);
+  both_show("h", 0);
+  both_say("g", CH_ERR_EXPIRED);
+  both_say("h", CH_ERR_EXPIRED);
 }
 
 int main(void) {
 #define T(name) cmocka_unit_test_setup_teardown(name, opened, done)
   const struct CMUnitTest tests[] = {
-      T(test_released_or_given_back), T(test_pays_a_share),        T(test_pays_nothing),
-      T(test_only_proposed),          T(test_several_share_a_sum),
+      T(test_released_or_given_back), T(test_pays_a_share),           T(test_pays_nothing),    T(test_only_proposed),
+      T(test_several_share_a_sum),    T(test_the_whole_sum_is_exact), T(test_no_sum_is_exact),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

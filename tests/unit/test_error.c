@@ -44,6 +44,7 @@ static const struct {
     {29, "unknown_lock"},
     {30, "cancelled"},
     {31, "expired"},
+    {32, "sum_only"},
 };
 #define N_ERRORS (sizeof errors / sizeof *errors)
 

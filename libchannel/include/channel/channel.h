@@ -236,7 +236,7 @@ typedef struct ch_effect {
       uint16_t epoch;
       uint64_t version; /* the co-signed version that settled it, else 0 */
       uint32_t index;   /* its place in that version */
-      ch_err reason;    /* FAILED */
+      ch_err reason;    /* FAILED; or SHARED: what was paid is known of several payments together only */
       bool has_preimage;
       ch_hash preimage; /* of a hash lock that is over */
     } payment;
