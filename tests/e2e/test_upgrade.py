@@ -35,14 +35,36 @@ def keeps_its_word(node, told):
     assert not wrong, wrong[:3]
 
 
-def ends_the_burst(a, b, channel):
+def locks(node, told):
+    return {p["id"]: p for p in node.payments() if p["id"] in [row["id"] for row in told.get("locks", {}).get(node.name, ())]}
+
+
+def ends_the_burst(a, b, told, channel):
     """Payments that were under way when both were killed: settled, and in both books, each once."""
     for node in (a, b):
         until(f"{node.name} to be in step", lambda: node.show(channel)["synced"])
-        until(f"{node.name}'s payments", lambda: set(rows(node, channel=channel, direction="out").values()) == {"settled"})
+        until(f"{node.name}'s payments", lambda: all(status == "settled" or row[2] in locks(node, told) for row, status in
+                                                     rows(node, channel=channel, direction="out").items()))
     for payer, payee in ((a, b), (b, a)):
         out = sorted(k[2:] for k in rows(payer, channel=channel, direction="out"))
         until("the same books", lambda: out == sorted(k[2:] for k in rows(payee, channel=channel, direction="in")))
+
+
+def keeps_its_locks(node, told):
+    """With their terms; which is over stays so, with its preimage."""
+    now = locks(node, told)
+    for row in told.get("locks", {}).get(node.name, ()):
+        waits = row["status"] == "locked"
+        keep = [k for k in row if not waits or k not in ("status", "reason", "version", "updated")]
+        assert {k: now[row["id"]][k] for k in keep} == {k: row[k] for k in keep}, (row, now[row["id"]])
+        assert not waits or now[row["id"]]["status"] in ("locked", "failed"), now[row["id"]]  # that depends on the date
+
+
+def takes_back_what_was_locked(node, told):
+    until(f"the end of {node.name}'s locks", lambda: all(p["status"] != "locked" for p in locks(node, told).values()))
+    for row in told.get("locks", {}).get(node.name, ()):
+        if row["status"] == "locked":
+            assert locks(node, told)[row["id"]]["reason"]["code"] == "expired", locks(node, told)[row["id"]]
 
 
 def goes_on(a, b, channel):
@@ -72,12 +94,16 @@ def upgrade(archive):
         for node in (a, b):
             assert os.path.exists(os.path.join(node.dir, "channels.backup")), "no static backup was made"
             assert node.show(closed)["phase"] == "closed"
-        ends_the_burst(a, b, running)
+            keeps_its_locks(node, told)
+        ends_the_burst(a, b, told, running)
         goes_on(a, b, running)
         for node in (a, b):
             keeps_its_word(node, told)
             node.stop()
             node.start()
+        a.post("/v1/dev/warp", {"seconds": 3700})  # what is locked expires
+        for node in (a, b):
+            takes_back_what_was_locked(node, told)
         b.post(f"/v1/channels/{running}/close", {"wait_ms": 60000})
         a.post("/v1/dev/warp", {"seconds": 2 * 86400})  # the window that the old release opened
         for node in (a, b):

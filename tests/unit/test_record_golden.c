@@ -522,9 +522,8 @@ static void test_move_goes_on(void **state) {
   assert_true(duo_info(d, 1).reserved_mine.v == 0 && duo_info(d, 1).balance_mine.v == 100);
 }
 
-static void test_conditional_payments_go_on(void **state) {
-  duo *d = *state;
-  come_to_life(d, 1, holding, NULL, 0);
+static void goes_on_holding(duo *d, const char *hex) {
+  come_to_life(d, 1, hex, NULL, 0);
   check(d, 1, CH_PHASE_OPEN, CH_WAIT_PEER, 7, 7);
   ch_info info = duo_info(d, 1);
   assert_true(info.locks == 2 && info.locked_peer.v == 100 && info.locked_mine.v == 30 && info.spendable.v == 470);
@@ -536,6 +535,30 @@ static void test_conditional_payments_go_on(void **state) {
   duo_pass(d, 86400 - DUO_FRESHNESS - DUO_MARGIN); /* the peer stays away */
   assert_int_equal(duo_command(d, 1, CH_EV_TICK), CH_OK);
   assert_non_null(duo_wish(d, 1, CH_TX_REVEAL));
+}
+
+static void test_conditional_payments_go_on(void **state) {
+  goes_on_holding(*state, holding);
+}
+
+/* Written again its marks stand elsewhere, so that bytes cannot be compared: it does the same, and is then the same. */
+static void test_conditional_payments_written_again(void **state) {
+  uint8_t *bytes, *again;
+  size_t len, n;
+  char hex[2 * 4096 + 1];
+  ch_channel *c = read_hex(holding, NULL, 0);
+  assert_int_equal(ch_channel_encode(c, &bytes, &len), CH_OK);
+  assert_true(len <= 4096 && bytes[1] == 5);
+  ch_hex(hex, bytes, len);
+  ch_channel_free(c);
+  c = read_hex(hex, NULL, 0);
+  assert_int_equal(ch_channel_encode(c, &again, &n), CH_OK);
+  assert_true(n == len);
+  assert_memory_equal(again, bytes, len);
+  ch_channel_free(c);
+  free(bytes);
+  free(again);
+  goes_on_holding(*state, hex);
 }
 
 /* A lock of the latest content and one that is only proposed; a mark for each, or the record is none. */
@@ -577,6 +600,52 @@ static ch_err read_as_format(const char *hex, uint8_t was, uint8_t format) {
   ch_channel_free(c);
   free(record);
   return err;
+}
+
+/* --- Numbers that no channel has ------------------------------------------------------------------------- */
+
+/* With the bytes `more` behind its fields: the last value of a field counts, in what is nested, too. */
+static ch_err read_with(const char *hex, const uint8_t *more, size_t n) {
+  static const uint8_t key[crypto_shorthash_KEYBYTES] = {0};
+  size_t len = strlen(hex) / 2 - crypto_shorthash_BYTES;
+  uint8_t *record = malloc(strlen(hex) / 2 + n);
+  assert_non_null(record);
+  assert_true(ch_unhex(record, strlen(hex) / 2, hex));
+  memcpy(record + len, more, n);
+  crypto_shorthash(record + len + n, record, len + n, key);
+  ch_channel *c;
+  ch_err err = ch_channel_decode(&c, record, len + n + crypto_shorthash_BYTES, NULL, 0);
+  ch_channel_free(c);
+  free(record);
+  return err;
+}
+
+/* A withdrawal's number ends at 2^15 - 1, where the chain takes no more; cut to 16 bits a greater one would be another.
+ */
+static void test_numbers_of_withdrawals(void **state) {
+  (void)state;
+  static const uint8_t reserved[] = {0xe2, 0x02, 4, 0x10, 0xfe, 0xff, 0x01};       /* 44: {2: 0x7ffe} */
+  static const uint8_t beyond[] = {0xe2, 0x02, 4, 0x10, 0xff, 0xff, 0x01};         /* 0x7fff */
+  static const uint8_t wide[] = {0xe2, 0x02, 4, 0x10, 0x80, 0x80, 0x04};           /* 0x10000 */
+  static const uint8_t on_chain[] = {0xc2, 0x02, 6, 0x0a, 4, 0x18, 0xff, 0xff, 3}; /* 40: {1: {3: 0xffff}} */
+  static const uint8_t too_many[] = {0xc2, 0x02, 6, 0x0a, 4, 0x18, 0x80, 0x80, 4}; /* 0x10000 */
+  assert_int_equal(read_with(withdrawing, reserved, sizeof reserved), CH_OK);
+  assert_int_equal(read_with(withdrawing, beyond, sizeof beyond), CH_ERR_FORMAT);
+  assert_int_equal(read_with(withdrawing, wide, sizeof wide), CH_ERR_FORMAT);
+  assert_int_equal(read_with(withdrawing, on_chain, sizeof on_chain), CH_OK);
+  assert_int_equal(read_with(withdrawing, too_many, sizeof too_many), CH_ERR_FORMAT);
+}
+
+/* The same in an operation, here a RESERVE that waits. */
+static void test_numbers_of_operations(void **state) {
+  (void)state;
+  static const uint8_t last[] = {0xda, 0x02, 24, 0x08, 4, 0x1a, 16, 0, 0, 0, 0,    0,    0, /* 43: {1: RESERVE, 3: 1, */
+                                 0,    0,    0,  0,    0, 0,    0,  0, 0, 1, 0x28, 0xff, 0xff, 3}; /* 5: 0xffff} */
+  uint8_t wide[sizeof last];
+  memcpy(wide, last, sizeof last);
+  memcpy(wide + sizeof last - 3, (const uint8_t[]){0x80, 0x80, 4}, 3); /* 0x10000 */
+  assert_int_equal(read_with(withdrawing, last, sizeof last), CH_OK);
+  assert_int_equal(read_with(withdrawing, wide, sizeof wide), CH_ERR_FORMAT);
 }
 
 static void test_formats(void **state) {
@@ -649,12 +718,21 @@ int main(void) {
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
   const struct CMUnitTest tests[] = {
-      TEST(test_payments_go_on),     TEST(test_refusal_and_challenge_go_on),
-      TEST(test_close_goes_on),      TEST(test_dispute_goes_on),
-      TEST(test_withdrawal_goes_on), TEST(test_resume_goes_on),
-      TEST(test_move_goes_on),       TEST(test_formats),
-      TEST(test_written_again),      TEST(test_conditional_payments_go_on),
-      TEST(test_marks_go_on),        TEST(test_same_bytes),
+      TEST(test_payments_go_on),
+      TEST(test_refusal_and_challenge_go_on),
+      TEST(test_close_goes_on),
+      TEST(test_dispute_goes_on),
+      TEST(test_withdrawal_goes_on),
+      TEST(test_resume_goes_on),
+      TEST(test_move_goes_on),
+      TEST(test_formats),
+      TEST(test_written_again),
+      TEST(test_conditional_payments_go_on),
+      TEST(test_marks_go_on),
+      TEST(test_same_bytes),
+      TEST(test_conditional_payments_written_again),
+      TEST(test_numbers_of_withdrawals),
+      TEST(test_numbers_of_operations),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

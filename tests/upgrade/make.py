@@ -5,8 +5,11 @@ CHECKOUT is a checkout of that release with its daemon built in CHECKOUT/build; 
 API was another one then. Writes NAME.tar.xz beside this file: two nodes `a` and `b`, killed in the midst of a burst, their
 chain, and books.json, what each had been told. A release's file is made once, and never again:
 
-    release-1  d7622e7, the end of the first issue: records of format 1, a store without checksums, no static backup
+    release-1  d7622e7, the end of the first issue: records of format 1, a store without checksums, no static backup; it knew no
+               conditional payments, so this script, which makes some, was a shorter one
+    release-4  c9e0780, the last with records of format 4 and a store of form 4: one record, not two parts; each lock with its mark
 """
+import hashlib
 import json
 import os
 import sys
@@ -35,12 +38,26 @@ def burst(node, channel, prefix):
         pass
 
 
+def lock(a, b, channel):
+    """Three conditional payments: one was claimed, one given back, one still waits."""
+    for n, name in enumerate(("claimed", "given-back", "waits")):
+        preimage = bytes([n + 1]) * 32
+        digest = "0x" + hashlib.sha256(preimage).hexdigest()
+        a.post("/v1/locks", {"id": name, "channel": channel, "amount": str(100 + n), "hash": digest, "expires_in": 3600,
+                             "wait_ms": 60000})
+        if name == "claimed":
+            b.post("/v1/locks/fulfil", {"preimage": "0x" + preimage.hex(), "wait_ms": 60000})
+        if name == "given-back":
+            b.post("/v1/locks/cancel", {"hash": digest, "wait_ms": 60000})
+
+
 def channels(a, b):
     """One of each kind: running, closed, in a dispute."""
     made = {kind: open_channel(a, b, DEPOSIT, DEPOSIT) for kind in ("running", "closed", "disputed")}
     for kind, channel in made.items():
         pay(a, channel, f"a-{kind}", 60)
         pay(b, channel, f"b-{kind}", 40)
+    lock(a, b, made["running"])
     a.post(f"/v1/channels/{made['closed']}/close", {"wait_ms": 60000})
     for node in (a, b):
         node.until_phase(made["closed"], "closed")
@@ -51,7 +68,7 @@ def channels(a, b):
 
 
 def books(a, b, made):
-    return {"channels": made, "deposit": str(DEPOSIT), "faucet": str(4 * DEPOSIT),
+    return {"locks": {n.name: [p for p in n.payments() if p["lock"]] for n in (a, b)}, "channels": made, "deposit": str(DEPOSIT), "faucet": str(4 * DEPOSIT),
             "settled": {n.name: [[p["channel"], p["direction"], p["id"], p["amount"]] for p in n.payments()
                                  if p["status"] == "settled"] for n in (a, b)}}
 
