@@ -58,7 +58,7 @@ extern "C" {
   X(28, HASH_USED, "hash_used", "This hash is or was used in the channel already; take a fresh preimage.")             \
   X(29, UNKNOWN_LOCK, "unknown_lock", "No such transfer is pending in this channel; look at the list of locks.")       \
   X(30, CANCELLED, "cancelled", "The payee gave the payment back.")                                                    \
-  X(31, EXPIRED, "expired", "The time to claim the payment has passed.")                                              \
+  X(31, EXPIRED, "expired", "The time to claim the payment has passed.")                                               \
   X(32, SHARED, "sum_only",                                                                                            \
     "Contracts decided several payments at once, and the chain shows only their sum: the first ones are shown as "     \
     "paid; ask the contracts what each was owed.")
