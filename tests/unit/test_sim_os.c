@@ -1,11 +1,10 @@
 /* The operating-system layer of the whole-daemon simulator (tests/sim/daemon/os.h): its threads, clocks and disks, and
- * that the real store and a real node run on it. */
+ * that a real node runs on it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -19,8 +18,6 @@
 #include "l1/dev/adapter.h"
 #include "node.h"
 #include "store/sqlite.h"
-#include "units.h"
-#include "util/queue.h"
 
 #define HOME "/sim/n0"
 #define DB HOME "/channeld.db"
@@ -136,164 +133,145 @@ static void who_waits_for_ever_is_seen(void **state) {
   os_end();
 }
 
-/* --- The store ------------------------------------------------------------------------------------- */
+/* --- The disk -------------------------------------------------------------------------------------- */
 
-#define CLIENTS 3
-#define UNITS 12
-
-typedef struct life {
-  uint64_t given, done[CLIENTS]; /* done: highest tag of each that was told to be durable */
-  cd_store store;
-  bool opened;
-  char why[400];
-  unsigned tags; /* of this life */
-} life;
-
-static void told(cd_unit *u, bool ok) {
-  uint64_t *done = u->done_ctx;
-  if (ok) *done = u->now;
-  cd_unit_free(u);
+static bool there(const char *path, const char *text) {
+  char found[100] = "";
+  int fd = open(path, O_RDONLY);
+  if (fd < 0) return false;
+  ssize_t n = read(fd, found, sizeof found - 1);
+  close(fd);
+  return n >= 0 && strcmp(found, text) == 0;
 }
 
-typedef struct client {
-  life *l;
-  unsigned channel;
-} client;
-
-static void *give_units(void *arg) {
-  const client *c = arg;
-  life *l = c->l;
-  for (unsigned i = 0; i < UNITS; i++) {
-    char id[32];
-    uint64_t tag = ++l->given;
-    cd_unit *u = units_new(c->channel, tag);
-    snprintf(id, sizeof id, "p%llu", (unsigned long long)tag);
-    units_payment(u, true, CH_PAYMENT_SETTLED, id, 1, tag, 0);
-    u->done = told;
-    u->done_ctx = &l->done[c->channel];
-    l->store.ops->commit(l->store.ctx, u);
-    if (os_chance(3) == 0) os_sleep(os_chance(20 * OS_MS));
-  }
-  return NULL;
+static void put_file(const char *path, const char *text, bool sync) {
+  int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  assert_true(fd >= 0);
+  assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+  if (sync) assert_int_equal(fsync(fd), 0);
+  close(fd);
 }
 
-static void live(void *arg) {
-  life *l = arg;
-  cd_store_config cfg = {.path = DB, .shards = 4, .group = 8};
-  l->opened = cd_store_sqlite_open(&l->store, &cfg, l->why, sizeof l->why) == CH_OK;
-  if (!l->opened) return;
-  pthread_t t[CLIENTS];
-  client clients[CLIENTS];
-  for (unsigned i = 0; i < CLIENTS; i++) {
-    clients[i] = (client){l, i};
-    pthread_create(&t[i], NULL, give_units, &clients[i]);
-  }
-  for (unsigned i = 0; i < CLIENTS; i++)
-    pthread_join(t[i], NULL);
-  l->store.ops->close(l->store.ctx);
+static void sync_folder(void) {
+  int fd = open(HOME, O_RDONLY | O_DIRECTORY);
+  assert_int_equal(fsync(fd), 0);
+  close(fd);
 }
 
-typedef struct found {
-  life *l;
-  const char *path;
-  uint64_t tags[CLIENTS], payments;
-  bool opened;
-  char why[400];
-} found;
+static void only_what_was_flushed_is_sure(void **state) {
+  (void)state;
+  begin(1);
+  put_file(HOME "/nameless", "1", true); /* its bytes are, its name is not */
+  os_disk_cut(HOME, 0);
+  assert_false(there(HOME "/nameless", "1"));
 
-static bool find_payment(void *arg, const cd_payment *p) {
-  found *f = arg;
-  (void)p;
-  f->payments++;
-  return true;
-}
+  put_file(HOME "/bare", "2", false); /* the other way round */
+  sync_folder();
+  os_disk_cut(HOME, 0);
+  assert_true(there(HOME "/bare", ""));
 
-static void look(void *arg) {
-  found *f = arg;
-  cd_store s;
-  cd_store_config cfg = {.path = f->path, .shards = 4};
-  f->opened = cd_store_sqlite_open(&s, &cfg, f->why, sizeof f->why) == CH_OK;
-  if (!f->opened) return;
-  for (unsigned i = 0; i < CLIENTS; i++) {
-    ch_hash id = units_channel(i);
-    uint8_t *record;
-    size_t len;
-    if (s.ops->channel(s.ctx, &id, &record, &len) != CH_OK) continue;
-    memcpy(&f->tags[i], record, sizeof f->tags[i]);
-    free(record);
-  }
-  cd_payment_filter filter = {.limit = 1000};
-  s.ops->payments(s.ctx, &filter, find_payment, f);
-  s.ops->close(s.ctx);
-}
+  put_file(HOME "/a", "old", true);
+  sync_folder();
+  put_file(HOME "/a.new", "new", true);
+  assert_int_equal(rename(HOME "/a.new", HOME "/a"), 0);
+  os_disk_durable(HOME, "/sim/image");
+  assert_true(there(HOME "/a", "new"));
+  assert_true(there("/sim/image/a", "old"));
+  sync_folder();
+  os_disk_cut(HOME, 0);
+  assert_true(there(HOME "/a", "new"));
+  assert_false(there(HOME "/a.new", "new"));
 
-static found look_at(os_machine *m, const char *path) {
-  found f = {.path = path};
-  if (!os_call(m, "look", look, &f, 60 * OS_S)) os_report(stdout);
-  return f;
-}
-
-/* Returns whether it was killed. Without promises kept it says so in `broke`. */
-static bool crash_once(uint64_t seed, bool lies, const char **broke) {
-  os_machine *m = begin(seed);
-  life l = {.given = 0};
-  bool cut = seed % 3 != 0;
-  os_kill_at(m, seed % 2 ? OS_POINT_STEP : OS_POINT_WRITE | OS_POINT_SYNC, 1 + os_chance(seed % 2 ? 1500 : 150));
-  if (lies) os_disk_fault(HOME, OS_FAULT_LIES, 100);
-  os_call(m, "daemon", live, &l, 600 * OS_S);
-  bool killed = !os_alive(m);
-  if (killed && cut) os_disk_cut(HOME, seed % 5);
-  os_disk_fault(HOME, OS_FAULT_LIES, 0);
-  found f = look_at(os_machine_new("n1", HOME, 0), DB);
-  *broke = !f.opened ? "it does not open" : NULL;
-  uint64_t told_of = 0;
-  for (unsigned i = 0; i < CLIENTS; i++) {
-    if (f.tags[i] < l.done[i]) *broke = "what was told to be durable is gone";
-    told_of += l.done[i] != 0;
-  }
-  if (!killed && f.payments != CLIENTS * UNITS) *broke = "payments are missing";
-  if (*broke) printf("# seed %llu: %s %s\n", (unsigned long long)seed, *broke, f.why);
-  assert_int_equal(os_broken(), 0);
+  assert_int_equal(unlink(HOME "/a"), 0);
+  os_disk_cut(HOME, 0);
+  assert_true(there(HOME "/a", "new"));
+  assert_int_equal(unlink(HOME "/a"), 0);
+  os_disk_cut(HOME, 1); /* all survives, deletions too */
+  assert_false(there(HOME "/a", "new"));
   os_end();
-  return killed;
 }
 
-static void what_is_told_to_be_durable_is(void **state) {
+/* What was there before, what was written, and what lies between the two; nothing else. */
+static void a_power_cut_tears_what_was_not_flushed(void **state) {
   (void)state;
-  unsigned killed = 0;
-  for (uint64_t seed = 1; seed <= 200; seed++) {
-    const char *broke;
-    killed += crash_once(seed, false, &broke);
-    assert_null(broke);
+  bool old = false, new = false, torn = false;
+  for (uint64_t how = 2; how < 200; how++) {
+    begin(how);
+    put_file(HOME "/f", "oooooooooooooooo", true);
+    sync_folder();
+    int fd = open(HOME "/f", O_RDWR);
+    assert_int_equal(pwrite(fd, "nnnnnnnn", 8, 4), 8);
+    close(fd);
+    os_disk_cut(HOME, how);
+    char is[17] = "";
+    fd = open(HOME "/f", O_RDONLY);
+    assert_int_equal(read(fd, is, 16), 16);
+    close(fd);
+    assert_memory_equal(is, "oooo", 4);
+    assert_memory_equal(is + 12, "oooo", 4);
+    bool is_old = memcmp(is, "oooooooooooooooo", 16) == 0, is_new = memcmp(is + 4, "nnnnnnnn", 8) == 0;
+    old |= is_old;
+    new |= is_new;
+    torn |= !is_old && !is_new;
+    os_end();
   }
-  assert_in_range(killed, 50, 199);
+  assert_true(old && new &&torn);
 }
 
-/* The test of the test. */
-static void a_disk_that_lies_is_noticed(void **state) {
-  (void)state;
-  unsigned noticed = 0;
-  for (uint64_t seed = 1; seed <= 40; seed++) {
-    const char *broke;
-    crash_once(seed, true, &broke);
-    noticed += broke != NULL;
-  }
-  assert_true(noticed > 0);
+typedef struct writer {
+  int wrote, synced;
+} writer;
+
+static void write_some(void *arg) {
+  writer *w = arg;
+  int fd = open(HOME "/f", O_WRONLY | O_CREAT, 0600);
+  w->wrote = fd < 0 || write(fd, "12345678", 8) != 8 ? errno : 0;
+  w->synced = fsync(fd) != 0 ? errno : 0;
+  close(fd);
 }
 
-static uint64_t trace_of(uint64_t seed) {
+static writer write_with(uint64_t seed, os_fault fault) {
   os_machine *m = begin(seed);
-  life l = {.given = 0};
-  os_call(m, "daemon", live, &l, 600 * OS_S);
-  uint64_t trace = os_trace() ^ os_disk_print(HOME);
-  os_end();
-  return trace;
+  put_file(HOME "/f", "", true);
+  sync_folder();
+  if (fault != 0) os_disk_fault(HOME, fault, 100);
+  writer w;
+  assert_true(os_call(m, "writer", write_some, &w, OS_S));
+  os_disk_cut(HOME, 0);
+  return w;
 }
 
-static void a_seed_is_one_run(void **state) {
+static void disks_fail_when_told_to(void **state) {
   (void)state;
-  assert_true(trace_of(7) == trace_of(7));
-  assert_true(trace_of(7) != trace_of(8));
+  assert_int_equal(write_with(1, OS_FAULT_FULL).wrote, ENOSPC);
+  assert_int_equal(os_disk_failed(OS_FAULT_FULL), 1);
+  os_end();
+  assert_int_equal(write_with(2, OS_FAULT_WRITE).wrote, EIO);
+  os_end();
+  assert_int_equal(write_with(3, OS_FAULT_SYNC).synced, EIO);
+  assert_true(there(HOME "/f", ""));
+  os_end();
+  assert_int_equal(write_with(4, OS_FAULT_LIES).synced, 0);
+  assert_true(there(HOME "/f", ""));
+  os_end();
+  assert_int_equal(write_with(5, 0).synced, 0);
+  assert_true(there(HOME "/f", "12345678"));
+  os_end();
+}
+
+/* The k-th change of a file is the last moment of its life. */
+static void a_machine_dies_where_it_is_told_to(void **state) {
+  (void)state;
+  for (uint64_t k = 1; k <= 2; k++) {
+    os_machine *m = begin(k);
+    writer w;
+    os_kill_at(m, OS_POINT_WRITE, k);
+    assert_false(os_call(m, "writer", write_some, &w, OS_S));
+    assert_false(os_alive(m));
+    assert_int_equal(access(HOME "/f", F_OK) == 0, k == 2);
+    assert_false(there(HOME "/f", "12345678"));
+    os_end();
+  }
 }
 
 /* --- A node ---------------------------------------------------------------------------------------- */
@@ -403,9 +381,13 @@ static void a_real_node_starts_answers_and_stops(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(locks_exclude_and_conditions_wake),    cmocka_unit_test(an_hour_passes_at_once),
-      cmocka_unit_test(who_waits_for_ever_is_seen),           cmocka_unit_test(a_seed_is_one_run),
-      cmocka_unit_test(what_is_told_to_be_durable_is),        cmocka_unit_test(a_disk_that_lies_is_noticed),
+      cmocka_unit_test(locks_exclude_and_conditions_wake),
+      cmocka_unit_test(an_hour_passes_at_once),
+      cmocka_unit_test(who_waits_for_ever_is_seen),
+      cmocka_unit_test(only_what_was_flushed_is_sure),
+      cmocka_unit_test(a_power_cut_tears_what_was_not_flushed),
+      cmocka_unit_test(disks_fail_when_told_to),
+      cmocka_unit_test(a_machine_dies_where_it_is_told_to),
       cmocka_unit_test(a_real_node_starts_answers_and_stops),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
