@@ -619,6 +619,15 @@ static void a_lagging_node(void **state) {
   assert_int_equal(f->view.head.slots.contribution[0].v, 100);
 }
 
+/* The preferred one answers, but with nothing of use. */
+static void a_node_with_errors(void **state) {
+  fixture *f = *state;
+  evm_node_hold(&f->node, 0)->fails = true;
+  evm_node_release(&f->node, 0);
+  run(f, 100, calls_deposit(&f->c, 0, 0, 100));
+  assert_int_equal(f->view.head.slots.contribution[0].v, 100);
+}
+
 static void a_node_that_loses_transactions(void **state) {
   fixture *f = *state;
   evm_node_hold(&f->node, 0)->broadcasts = EVM_LOSES_THEM;
@@ -677,6 +686,7 @@ int main(void) {
       ONE(put_back),
       ONE(lost_in_a_reorganisation),
       TWO(a_lagging_node),
+      TWO(a_node_with_errors),
       TWO(a_node_that_loses_transactions),
       TWO(nodes_that_do_not_answer),
   };

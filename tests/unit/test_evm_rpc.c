@@ -179,6 +179,20 @@ static void errors_of_the_node(void **state) {
   cd_rpc_reply_clear(&reply);
 }
 
+/* What is no revert may be this node's trouble: another one is asked. */
+static void errors_of_one_node(void **state) {
+  world *w = *state;
+  cd_rpc_reply reply;
+  w->body[0] = "{\"jsonrpc\":\"2.0\",\"id\":%I,\"error\":{\"code\":-32000,\"message\":\"missing trie node\"}}";
+  assert_int_equal(call(w, &reply), CD_RPC_OK);
+  assert_int_equal(reply.url, 1);
+  cd_rpc_reply_clear(&reply);
+  w->body[1] = NULL; /* which is down: then it is what there is */
+  assert_int_equal(call(w, &reply), CD_RPC_REFUSED);
+  assert_string_equal(reply.text, "missing trie node");
+  cd_rpc_reply_clear(&reply);
+}
+
 static void failover(void **state) {
   world *w = *state;
   cd_rpc_reply reply;
@@ -439,6 +453,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(huge_body, set_up, tear_down),
       cmocka_unit_test_setup_teardown(deep_body, set_up, tear_down),
       cmocka_unit_test_setup_teardown(errors_of_the_node, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(errors_of_one_node, set_up, tear_down),
       cmocka_unit_test_setup_teardown(failover, set_up, tear_down),
       cmocka_unit_test_setup_teardown(time_outs, set_up, tear_down),
       cmocka_unit_test_setup_teardown(nobody_answers, set_up, tear_down),

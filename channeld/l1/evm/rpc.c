@@ -328,14 +328,30 @@ cd_rpc_status cd_rpc_ask(cd_rpc *rpc, size_t url, const char *method, json_t *pa
   return status;
 }
 
+/* Whether the chain says no, rather than this node: a revert, whose code is 3 or whose bytes are there. A node that has
+ * lost its state, or does not know the method, must not speak for the others. */
+static bool is_verdict(const cd_rpc_reply *reply) {
+  return reply->status == CD_RPC_OK || (reply->status == CD_RPC_REFUSED && (reply->code == 3 || reply->data != NULL ||
+                                                                            strcasestr(reply->text, "revert") != NULL));
+}
+
 cd_rpc_status cd_rpc_call(cd_rpc *rpc, const char *method, json_t *params, cd_rpc_reply *reply) {
   size_t order[CD_RPC_URLS_MAX] = {0};
-  cd_rpc_status status = CD_RPC_FAILED;
+  cd_rpc_reply best = {.status = CD_RPC_FAILED};
   rank(rpc, order);
-  for (size_t i = 0; i < rpc->n && status == CD_RPC_FAILED; i++)
-    status = ask(rpc, order[i], method, params, reply);
+  for (size_t i = 0; i < rpc->n && !is_verdict(&best); i++) {
+    cd_rpc_reply next;
+    ask(rpc, order[i], method, params, &next);
+    if (best.status == CD_RPC_REFUSED && !is_verdict(&next)) { /* the first refusal says most */
+      cd_rpc_reply_clear(&next);
+      continue;
+    }
+    cd_rpc_reply_clear(&best);
+    best = next;
+  }
   json_decref(params);
-  return status;
+  *reply = best;
+  return best.status;
 }
 
 /* --- Life ----------------------------------------------------------------------------------------------------------

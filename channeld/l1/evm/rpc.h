@@ -70,7 +70,8 @@ cd_rpc_status cd_rpc_ask(cd_rpc *rpc, size_t url, const char *method, json_t *pa
  * replies. */
 cd_rpc_status cd_rpc_ask_many(cd_rpc *rpc, size_t url, const char *method, json_t *const *params, size_t n,
                               cd_rpc_reply *replies);
-/* Asks the first healthy URL, then the others, until one answers (OK or REFUSED). */
+/* Asks the first healthy URL, then the others, until one answers: OK, or REFUSED by the chain (a revert). Any other
+ * error is that node's, and counts if no other one answers. */
 cd_rpc_status cd_rpc_call(cd_rpc *rpc, const char *method, json_t *params, cd_rpc_reply *reply);
 /* What was answered cannot be true (logs that the block does not contain, another chain): the URL comes last for a
  * while that doubles each time. `why` is logged. */
