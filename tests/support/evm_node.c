@@ -445,7 +445,7 @@ static void answer_one(const question *q, const char *method) {
   if (m == sizeof methods / sizeof methods[0]) abort();
   if (q->at->silent)
     fake_silence(q->out, "Couldn't connect to server");
-  else if (q->at->fails)
+  else if (q->at->fails || (q->at->refuses != NULL && strcmp(q->at->refuses, method) == 0))
     refuse(q, -32603, "internal error");
   else
     methods[m].answer(q);

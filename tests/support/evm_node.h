@@ -27,6 +27,7 @@ typedef struct evm_endpoint {
   uint64_t chain_id;      /* 0: the chain's */
   bool silent;            /* no answer at all */
   bool fails;             /* an error for every question */
+  const char *refuses;    /* a method for which it has an error only; NULL: none */
   uint64_t lag;           /* it is as many blocks behind */
   uint64_t fork;          /* 0: none; else it has other blocks from this number on, empty ones with the same times */
   uint64_t ahead;         /* with a fork: as many blocks more than there are */

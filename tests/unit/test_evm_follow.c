@@ -515,6 +515,37 @@ static void one_is_down(void **state) {
   assert_int_equal(w->head.number, 210);
 }
 
+/* One that does not keep what it must, and is further than the other: the other is read. */
+static void one_without(void **state, const char *method) {
+  world *w = *state;
+  cd_evm_follow_watch(w->f, &w->id);
+  look(w);
+  w->node.at[1].chain = w->one;
+  w->node.at[0].refuses = method;
+  mine(w->one, 1);
+  deposit(w, w->one, 5, 0);
+  mine(w->one, 1);
+  w->node.at[1].lag = 1;
+  cd_evm_follow_once(w->f);
+  assert_int_equal(w->head.number, 10);
+  mine(w->one, 1);
+  look(w);
+  assert_true(w->head.number >= 12);
+  assert_int_equal(w->view.head.slots.contribution[0].v, 5);
+  w->node.at[0].refuses = NULL;
+  for (int i = 0; i < 8 && w->head.number < 13; i++)
+    look(w);
+  assert_int_equal(w->head.number, 13);
+}
+
+static void one_without_state(void **state) {
+  one_without(state, "eth_getStorageAt");
+}
+
+static void one_without_logs(void **state) {
+  one_without(state, "eth_getLogs");
+}
+
 static void wrong_chain(void **state) {
   world *w = *state;
   look(w);
@@ -712,6 +743,8 @@ int main(void) {
       ONE(head_goes_back),
       TWO(frozen_head_of_one),
       TWO(one_is_down),
+      TWO(one_without_state),
+      TWO(one_without_logs),
       TWO(wrong_chain),
       TWO(wrong_chain_with_the_right_id),
       TWO(hidden_logs),

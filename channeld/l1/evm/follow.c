@@ -12,7 +12,8 @@
 
 #define CHAIN_ID_EVERY 64 /* polls; and whenever a node answers again */
 #define LOOKS (CD_RPC_MANY / 2)
-#define OLD_S 180 /* a head that is older is told to the operator */
+#define LEAVE_OUT_MAX 5 /* 2^5 polls */
+#define OLD_S 180       /* a head that is older is told to the operator */
 
 struct cd_evm_follow {
   cd_evm_follow_config cfg;
@@ -37,6 +38,8 @@ struct cd_evm_follow {
   struct {
     bool ok;      /* it answered in this poll */
     bool checked; /* its chain id, since it last failed */
+    /* How often in a row it could not be read when it was its turn, and the poll until which it comes last for that. */
+    unsigned unread, left_out;
     cd_evm_block head;
   } node[CD_RPC_URLS_MAX];
 };
@@ -103,19 +106,28 @@ static void ask_nodes(cd_evm_follow *f) {
   f->polls++;
 }
 
+/* A node that has the longest chain, but refuses what has to be read of it, must not keep the others from being read.
+ */
+static void keep_in_mind(cd_evm_follow *f, size_t url, cd_scan_result result) {
+  if (result == CD_SCAN_DONE) f->node[url].unread = 0;
+  if (result != CD_SCAN_FAILED) return;
+  if (f->node[url].unread < LEAVE_OUT_MAX) f->node[url].unread++;
+  f->node[url].left_out = f->polls + (1u << f->node[url].unread);
+}
+
 /* The longest chain; of those as long the one that was read before. While the nodes contradict each other, the next.
- * One that is not trusted only if there is no other. */
+ * One that is not trusted, or left out, only if there is no other. */
 static bool choose(cd_evm_follow *f, size_t *url) {
   size_t n = cd_rpc_count(f->cfg.rpc), best = n;
-  bool best_trusted = false;
+  bool best_good = false;
   for (size_t i = 0; i < n; i++) {
     size_t k = (f->leader + i + (f->rotate ? 1 : 0)) % n;
     if (!f->node[k].ok) continue;
-    bool trusted = cd_rpc_trusted(f->cfg.rpc, k);
+    bool good = cd_rpc_trusted(f->cfg.rpc, k) && f->polls >= f->node[k].left_out;
     bool longer = best == n || (!f->disagree && f->node[k].head.number > f->node[best].head.number);
-    if (trusted == best_trusted ? !longer : best_trusted) continue;
+    if (good == best_good ? !longer : best_good) continue;
     best = k;
-    best_trusted = trusted;
+    best_good = good;
   }
   *url = best;
   return best < n;
@@ -349,6 +361,7 @@ static cd_scan_result poll_nodes(cd_evm_follow *f, char why[CD_RPC_TEXT]) {
   cd_scan_result result = cd_scan_towards(&f->scan, url, &f->node[url].head, &anew, why);
   if (anew) cd_evm_watch_all_due(&f->watch);
   if (result == CD_SCAN_DONE) result = look(f, why);
+  keep_in_mind(f, url, result);
   f->rotate = f->disagree && result != CD_SCAN_MORE;
   return result;
 }

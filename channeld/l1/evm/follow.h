@@ -3,7 +3,8 @@
  * The node with the longest chain is read (scan.h), the others are heard about its head: as long as one of them shows
  * another block there, nothing becomes final and no head is told, so that nothing is signed (the heads grow old); but
  * the nodes are read in turns and what each shows of a channel is told, so that a challenge that only one of them shows
- * is answered. A head that does not move, or goes back on the same chain, is no news.
+ * is answered. One that refuses what has to be read is left out for some polls. A head that does not move, or goes back
+ * on the same chain, is no news.
  */
 #ifndef CHANNELD_L1_EVM_FOLLOW_H
 #define CHANNELD_L1_EVM_FOLLOW_H
