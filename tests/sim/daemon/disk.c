@@ -340,9 +340,9 @@ static void flush(inode *i, size_t n) {
   memmove(i->pending, i->pending + n, i->n_pending * sizeof *i->pending);
 }
 
-/* A flush takes time. */
+/* A flush takes time, once in a while a long one. */
 static void take_time(void) {
-  if (!fiber_is_world(fiber_self())) os_sleep(50 * OS_US + os_chance(3 * OS_MS));
+  if (!fiber_is_world(fiber_self())) os_sleep(50 * OS_US + os_chance(os_chance(64) == 0 ? 300 * OS_MS : 3 * OS_MS));
 }
 
 int disk_sync(open_file *f) {

@@ -22,6 +22,7 @@ static struct {
   uint64_t next_time; /* nobody's time comes before */
   uint64_t next_id, switches, steps, trace;
   unsigned switching; /* percent */
+  os_fiber slow;
   unsigned broken;
   os_machine *machines;
   os_ran ran;  /* why the world is to go on; 0: it is not */
@@ -123,6 +124,14 @@ static bool world_goes_on(void) {
   return s.ran != 0;
 }
 
+/* A step takes its time. Now and then all stand still, so that times are up although somebody could have run; and for a
+ * while there may be one fiber that runs only when no other can. */
+static void be_unfair(void) {
+  clock_forward(200 + os_chance(2000));
+  if (os_chance(1000) == 0) clock_forward(os_chance(30 * OS_MS));
+  if (os_chance(200) == 0) s.slow = os_chance(2) == 0 ? 0 : s.all.v[os_chance(s.all.n)]->id;
+}
+
 static fiber *choose(void) {
   for (;;) {
     if (world_goes_on()) return &s.world;
@@ -137,11 +146,12 @@ static fiber *choose(void) {
       clock_forward(then - os_now());
   }
   size_t i = os_chance(s.runnable.n);
+  if (s.runnable.v[i]->id == s.slow) i = (i + 1) % s.runnable.n;
   fiber *f = s.runnable.v[i];
   s.runnable.v[i] = s.runnable.v[--s.runnable.n];
   s.steps++;
   s.steps_left--;
-  clock_forward(200 + os_chance(2000));
+  be_unfair();
   trace(f->id, os_now());
   return f;
 }
