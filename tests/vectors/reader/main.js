@@ -76,6 +76,15 @@ function brokenTransport() {
   return `${tried} changes`;
 }
 
+// README.md says of each dialogue what it is for, and of none that is not there.
+function named() {
+  const text = fs.readFileSync(path.join(folder, "README.md"), "utf8"), all = names.map((name) => name.replace(".json", ""));
+  for (const name of all) assert.ok(text.includes(`\`${name}\``), `README.md does not name ${name}`);
+  for (const [, name] of text.matchAll(/`([a-z]+(?:-[a-z]+)+)`/g)) assert.ok(all.includes(name), `there is no dialogue ${name}`);
+  return `${all.length} dialogues`;
+}
+
+test("README", named);
 test("transport", () => `handshake, frames, a change of keys; ${transport(read("transport.json"))} refusals`);
 test("transport notices a broken vector", brokenTransport);
 for (const name of names) test(`dialogue ${name.replace(".json", "")}`, () => play(read("dialogues", name)));

@@ -48,10 +48,7 @@ static void cheat(duo *d) {
   duo_mine(d, 0);
   duo_see(d, 0);
   duo_see(d, 1);
-  duo_pass(d, DUO_PERIOD + 1);
-  must(duo_command(d, 0, CH_EV_TICK));
-  mine_and_finalise(d, 0);
-  ended(d);
+  settle_by(d, 0);
   record_note("the salt is public: this channel is not to be funded again");
   const ch_hash nonce = {{1}};
   const ch_event more = ch_event_deposit(ch_amount_of(10), &nonce);
@@ -62,14 +59,17 @@ static void cheat(duo *d) {
 static void executed(duo *d) {
   must(duo_pay(d, 0, "accepted", 30));
   must(duo_deliver(d, 0));
-  record_note("the accept is lost, and side 1 leaves with the state that it is on");
-  duo_cut(d);
   must(duo_pay(d, 0, "waits", 5));
+  record_note("side 1 leaves with the state that its accept is on, which is still under way");
   must(duo_command(d, 1, CH_EV_CHALLENGE));
   duo_mine(d, 1);
   duo_see(d, 1);
   duo_see(d, 0);
-  duo_pass(d, DUO_PERIOD + 1);
+  duo_pass(d, DUO_PERIOD / 2 + 1);
+  record_note("less than half of the challenge period is left: the accept is not adopted");
+  must(duo_deliver(d, 1));
+  assert_int_equal(duo_info(d, 0).version, 0);
+  duo_pass(d, DUO_PERIOD / 2);
   record_note("side 0 has not challenged: it settles 300 s later, if nobody else has");
   must(duo_command(d, 0, CH_EV_TICK));
   assert_null(duo_wish(d, 0, CH_TX_SETTLE));
@@ -229,9 +229,9 @@ const scene LEAVING[] = {
     {"close-expires", "A Close that both have signed is not sent in time. After it another one is signed.", scene_open,
      close_expires},
     {"executed",
-     "An accept is lost, and the state that it is on is settled by the chain: the payments in it are settled, those "
-     "that "
-     "waited behind it have failed.",
+     "An accept comes too late in a dispute, and the state that it is on is settled by the chain: the payments in it "
+     "are settled, those "
+     "that waited behind it have failed.",
      scene_open, executed},
     {"late-refutation", "A refutation in the last second of the window extends it. Calls that revert, and why.",
      scene_open, late_refutation},

@@ -21,14 +21,7 @@ static void locks(duo *d) {
 }
 
 static void reveal(duo *d) {
-  must(duo_lock(d, 0, "revealed", 100, 1, 7200));
-  duo_pump(d);
-  see(d);
-  duo_cut(d);
-  must(duo_fulfil(d, 1, "revealed", 1));
-  duo_pass(d, 5400);
-  record_note("F + R + I before the expiry: from now on a fulfil that is not settled belongs on chain");
-  must(duo_command(d, 1, CH_EV_TICK));
+  claim_unheard(d);
   duo_mine(d, 1);
   for (size_t i = 0; i < d->n_reveals; i++)
     d->reveals[i].final_time = d->reveals[i].head_time;

@@ -117,10 +117,21 @@ static void forgotten_lock(duo *d) {
   must(duo_command(d, 1, CH_EV_CHALLENGE));
   duo_mine(d, 1);
   see(d);
-  duo_pass(d, DUO_PERIOD + 1);
-  must(duo_command(d, 1, CH_EV_TICK));
-  mine_and_finalise(d, 1);
-  ended(d);
+  settle_by(d, 1);
+}
+
+/* It is not the peer but the chain that shows side 0 what it has forgotten. */
+static void shown_by_chain(duo *d) {
+  pay_and_settle(d, 0, "remembered", 20);
+  record_copy(0);
+  pay_and_settle(d, 0, "forgotten", 10);
+  duo_cut(d);
+  record_put_back(0);
+  must(duo_command(d, 1, CH_EV_CHALLENGE));
+  duo_mine(d, 1);
+  see(d);
+  assert_true(duo_info(d, 0).frozen);
+  settle_by(d, 1);
 }
 
 const scene MEMORY[] = {
@@ -138,5 +149,7 @@ const scene MEMORY[] = {
     {"forgotten-lock",
      "A frozen side is shown a state with a lock that it does not remember: it keeps its own, and the chain decides.",
      scene_open, forgotten_lock},
+    {"shown-by-chain", "The chain shows a state that side 0 has signed and forgotten: that freezes it, too.",
+     scene_open, shown_by_chain},
     {0},
 };

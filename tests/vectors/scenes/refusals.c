@@ -100,6 +100,27 @@ static void versions(duo *d) {
   record_forged(0, &m, CH_OK, "the same with another signature: ignored");
 }
 
+static ch_msg withdraw_msg(const duo *d, int from, ch_withdraw w) {
+  ch_msg m = {.type = CH_MSG_WITHDRAW, .id = d->id, .epoch = w.epoch};
+  ch_hash digest;
+  w.id = d->id;
+  ch_withdraw_digest(&digest, &d->domain, &w);
+  must(ch_sign(&m.u.withdraw.sig, &digest, &d->side[from].channel_key));
+  m.u.withdraw.seq = w.seq;
+  m.u.withdraw.side = w.side;
+  m.u.withdraw.amount = w.amount;
+  m.u.withdraw.valid_until = w.valid_until;
+  return m;
+}
+
+static ch_msg resume_msg(const duo *d, uint64_t version) {
+  ch_msg m = {.type = CH_MSG_RESUME, .id = d->id};
+  m.u.resume.base = 3;
+  m.u.resume.version = version;
+  m.u.resume.sig = duo_sign(d, 0, version, 15);
+  return m;
+}
+
 /* What cannot be from the state alone is a violation, what depends on the chain or the terms is a refusal. */
 static void contents(duo *d) {
   ch_op ops[2];
@@ -117,10 +138,7 @@ static void contents(duo *d) {
   m.u.withdraw.amount = ch_amount_of(1);
   m.u.withdraw.valid_until = d->now + 60;
   record_forged(1, &m, CH_OK, "Withdraw without a reservation: ignored");
-  m = (ch_msg){.type = CH_MSG_RESUME, .id = d->id};
-  m.u.resume.base = 3;
-  m.u.resume.version = (uint64_t)(d->now - 1577836800u) << 32 | 2;
-  m.u.resume.sig = duo_sign(d, 0, m.u.resume.version, 15);
+  m = resume_msg(d, (uint64_t)(d->now - 1577836800u) << 32 | 2);
   record_forged(1, &m, CH_ERR_VIOLATION, "Resume of a side that is not frozen");
   m = (ch_msg){.type = CH_MSG_OPEN_CONFIRM, .id = d->id};
   record_forged(0, &m, CH_ERR_VIOLATION, "OpenConfirm to the opener");
@@ -162,6 +180,8 @@ static void closes(duo *d) {
                 "Close with another net than L's from who has proposed L, and may lack the accept: ignored");
   m = duo_close_msg(d, 0, 15, d->now + 3901);
   record_forged(1, &m, CH_ERR_VIOLATION, "Close that is valid for too long");
+  m = duo_close_msg(d, 0, 15, d->now);
+  record_forged(1, &m, CH_OK, "Close whose validUntil is now: ignored");
   m = duo_close_msg(d, 0, 15, d->now + 3600);
   m.u.close.sig = duo_close_msg(d, 1, 15, d->now + 3600).u.close.sig;
   record_forged(1, &m, CH_ERR_SIGNATURE, "Close signed by the wrong side");
@@ -183,11 +203,23 @@ static void not_yet(duo *d) {
   record_forged(1, &m, CH_ERR_VIOLATION, "Close before Reestablish");
   m = duo_full_state(d, 4, 25);
   record_forged(1, &m, CH_ERR_VIOLATION, "a full state before Reestablish");
+  m = (ch_msg){.type = CH_MSG_FUNDS, .id = d->id};
+  record_forged(1, &m, CH_ERR_VIOLATION, "Funds before Reestablish");
+  m = withdraw_msg(d, 0, (ch_withdraw){.amount = ch_amount_of(1), .valid_until = d->now + 60});
+  record_forged(1, &m, CH_ERR_VIOLATION, "Withdraw before Reestablish");
+  m = resume_msg(d, (uint64_t)(d->now - 1577836800u) << 32 | 2);
+  record_forged(1, &m, CH_ERR_VIOLATION, "Resume before Reestablish");
   m = duo_reestablish(d, 0, 3, 15);
   m.u.reestablish.proof_version = 3;
   m.u.reestablish.proof_outcome = duo_outcome(d, 3, 15);
   m.u.reestablish.proof_sig = duo_sign(d, 0, 3, 15);
   record_forged(1, &m, CH_ERR_VIOLATION, "a proof with a signature that is not the receiver's");
+  m = duo_reestablish(d, 0, 3, 15);
+  m.u.reestablish.proof_version = 2;
+  record_forged(1, &m, CH_OK, "a proof below L is not looked at");
+  reconnect(d);
+  duo_drop(d, 0);
+  duo_drop(d, 1);
   m = duo_reestablish(d, 0, 3, 16);
   record_note("no violation: of two states with one version that are both called L, one was forgotten. It freezes");
   record_forged(1, &m, CH_OK, "another digest for the version of L");
@@ -362,19 +394,6 @@ static void terms(duo *d) {
   m = request;
   assert_int_equal(ch_pubkey_of(&m.u.open_request.signer, &d->side[1].channel_key), CH_OK);
   refuse_terms(d, &m, "the acceptor's own channel key");
-}
-
-static ch_msg withdraw_msg(const duo *d, int from, ch_withdraw w) {
-  ch_msg m = {.type = CH_MSG_WITHDRAW, .id = d->id, .epoch = w.epoch};
-  ch_hash digest;
-  w.id = d->id;
-  ch_withdraw_digest(&digest, &d->domain, &w);
-  must(ch_sign(&m.u.withdraw.sig, &digest, &d->side[from].channel_key));
-  m.u.withdraw.seq = w.seq;
-  m.u.withdraw.side = w.side;
-  m.u.withdraw.amount = w.amount;
-  m.u.withdraw.valid_until = w.valid_until;
-  return m;
 }
 
 /* Side 0 has reserved 100, and both have that in L. Side 1 has not signed yet. */

@@ -41,10 +41,7 @@ static void challenge(duo *d) {
   d->head_time = d->now;
   duo_mine(d, 1);
   see(d);
-  duo_pass(d, DUO_PERIOD + 1);
-  must(duo_command(d, 1, CH_EV_TICK));
-  mine_and_finalise(d, 1);
-  ended(d);
+  settle_by(d, 1);
   assert_int_equal(duo_status(d, 0, "unanswered"), CH_PAYMENT_FAILED);
 }
 
@@ -66,13 +63,7 @@ static void close(duo *d) {
 }
 
 static void reveal(duo *d) {
-  must(duo_lock(d, 0, "revealed", 100, 1, 7200));
-  duo_pump(d);
-  see(d);
-  duo_cut(d);
-  must(duo_fulfil(d, 1, "revealed", 1));
-  duo_pass(d, 5400);
-  must(duo_command(d, 1, CH_EV_TICK));
+  claim_unheard(d);
   record_fork();
   duo_mine(d, 1);
   see(d);

@@ -68,6 +68,24 @@ void ended(const duo *d) {
     assert_int_equal(duo_info(d, s).phase, CH_PHASE_CLOSED);
 }
 
+void settle_by(duo *d, int s) {
+  duo_pass(d, DUO_PERIOD + 1);
+  must(duo_command(d, s, CH_EV_TICK));
+  mine_and_finalise(d, s);
+  ended(d);
+}
+
+void claim_unheard(duo *d) {
+  must(duo_lock(d, 0, "revealed", 100, 1, 7200));
+  duo_pump(d);
+  see(d);
+  duo_cut(d);
+  must(duo_fulfil(d, 1, "revealed", 1));
+  duo_pass(d, 5400);
+  record_note("F + R + I before the expiry: from now on a fulfil that is not settled belongs on chain");
+  must(duo_command(d, 1, CH_EV_TICK));
+}
+
 static const scene *playing;
 
 /* A check that fails ends the program. */

@@ -39,5 +39,9 @@ void reconnect(duo *d);
 void talk(duo *d);
 /* Both sides see the ending as final. */
 void ended(const duo *d);
+/* The challenge window is over: `s` settles, finally. */
+void settle_by(duo *d, int s);
+/* Side 1 asks for what a lock of side 0's pays, without a connection, and has to reveal it now. */
+void claim_unheard(duo *d);
 
 #endif
