@@ -556,6 +556,58 @@ static void dropped(void **state) {
   free(s.raw);
 }
 
+/* The later one comes first. */
+static void several_pending(void **state) {
+  fixture *f = *state;
+  sent s[2];
+  for (uint64_t nonce = 2; nonce-- > 0;) {
+    cd_prepared what;
+    uint8_t *data;
+    char why[200];
+    ch_tx tx = calls_deposit(&f->c, 0, 0, 100);
+    cd_call call = {.value = ch_amount_of(100)};
+    assert_int_equal(f->l1.ops->encode_call(f->l1.ctx, &tx, &data, &call.len), CH_OK);
+    call.data = data;
+    assert_int_equal(f->l1.ops->prepare(f->l1.ctx, &call, 1, &what, why), CD_READY);
+    sent *one = &s[nonce];
+    assert_int_equal(f->l1.ops->sign(f->l1.ctx, nonce, &what, &one->raw, &one->len, &one->hash), CH_OK);
+    assert_broadcast(f, one, CD_SENT_OK);
+    if (nonce == 1) mine(f, 1);
+    if (nonce == 1) assert_status(f, one, CD_RECEIPT_NONE);
+    free(what.data);
+    free(data);
+  }
+  mine(f, 1);
+  for (size_t i = 0; i < 2; i++) {
+    assert_status(f, &s[i], CD_RECEIPT_OK);
+    free(s[i].raw);
+  }
+  assert_int_equal(f->view.head.slots.contribution[0].v, 200);
+}
+
+/* Some nodes try a call behind what is in their pool, others after the last block. */
+static void tried_behind_the_pool(void **state) {
+  fixture *f = *state;
+  char why[200];
+  uint8_t *data;
+  cd_prepared what;
+  sent s = send_call(f, CALLS_BOND, calls_challenge(&f->c, 0, 1, 5, soon(f)));
+  ch_tx refutation = calls_refute(&f->c, 0, 10);
+  assert_reverts(f, 0, refutation, "no dispute is open");
+  evm_node_hold(&f->node, 0)->estimates_pending = true;
+  evm_node_release(&f->node, 0);
+  cd_call call = {0};
+  assert_int_equal(f->l1.ops->encode_call(f->l1.ctx, &refutation, &data, &call.len), CH_OK);
+  call.data = data;
+  assert_int_equal(f->l1.ops->prepare(f->l1.ctx, &call, 1, &what, why), CD_READY);
+  mine(f, 1); /* and it has changed nothing */
+  assert_status(f, &s, CD_RECEIPT_OK);
+  assert_int_equal(f->view.head.slots.version, 5);
+  free(what.data);
+  free(data);
+  free(s.raw);
+}
+
 /* Money is short for the value, and for the gas. */
 static void too_poor(void **state) {
   fixture *f = *state;
@@ -682,6 +734,8 @@ int main(void) {
       ONE(a_transfer),
       ONE(outbid),
       ONE(dropped),
+      ONE(several_pending),
+      ONE(tried_behind_the_pool),
       ONE(too_poor),
       ONE(put_back),
       ONE(lost_in_a_reorganisation),
