@@ -45,7 +45,7 @@ static void print_list(FILE *to, const char *noun) {
     char name[32];
     if (noun && strcmp(noun, c->noun) != 0) continue;
     snprintf(name, sizeof name, "%s%s%s", c->noun, c->verb ? " " : "", c->verb ? c->verb : "");
-    fprintf(to, "  %-18s %s\n", name, c->summary);
+    fprintf(to, "  %-20s %s\n", name, c->summary);
   }
 }
 
