@@ -191,20 +191,37 @@ def unit(kind):
     return jobs or missing("unit", "no test of suite 'unit' in tests/meson.build")
 
 
-BREAKS = ("barrier", "persist", "replay", "backup", "outbox", "watch", "fresh", "margin")
+BREAKS = {"sim": ("barrier", "persist", "replay", "backup", "outbox", "watch", "fresh", "margin"),
+          "sim-daemon": ("sync", "backup", "outbox", "fresh")}
+DAEMON_SHARE = 20  # a seed of the world of whole daemons costs as much as so many of the engine's
+
+
+def share(program, options):
+    """The options of one run for this simulator: it has its part of the seeds."""
+    if program == "sim" or "--seeds" not in options:
+        return list(options)
+    at = options.index("--seeds") + 1
+    mine = (str(-(-int(n) // DAEMON_SHARE)) if n.isdigit() else n for n in options[at:at + 1])
+    return [*options[:at], *mine, *options[at + 1:]]
 
 
 def simulate(kind, quick, options=()):
-    """With options of its own it is run once, as it is told; else a default number of seeds, and what it must notice."""
-    programs = [t["filename"][0] for t in kind.introspect("targets") if t["name"] == "sim" and t["type"] == "executable"]
-    if not programs:
-        return missing("sim", "no executable 'sim' in tests/meson.build")
-    run = [programs[0], "--jobs", str(CPUS)]
-    if options:
-        return [Job("sim", [*run, *options], kind.env, tap=False, live=True, timeout=86400)]
-    seeds = int(os.environ.get("SIM_SEEDS", 200 if quick else 3000)) // kind.slower
-    broken = [Job(f"sim notices a broken rule: {rule}", [programs[0], "--break", rule, "--first", "--seeds", "4000"], kind.env) for rule in BREAKS]
-    return [Job(f"sim {seeds} seeds", [*run, "--seeds", str(seeds)], kind.env, timeout=1200)] + broken
+    """With options of its own each is run once, as it is told; else a default number of seeds, and what it must notice."""
+    programs = {t["name"]: t["filename"][0] for t in kind.introspect("targets") if t["name"] in BREAKS and t["type"] == "executable"}
+    if len(programs) < len(BREAKS):
+        return missing("sim", f"no executables {' and '.join(BREAKS)} in tests/meson.build")
+    seeds = str(int(os.environ.get("SIM_SEEDS", 200 if quick else 3000)) // kind.slower)
+    jobs = []
+    for name, rules in BREAKS.items():
+        run = [programs[name], "--jobs", str(CPUS)]
+        if options:
+            jobs.append(Job(name, [*run, *share(name, options)], kind.env, tap=False, live=True, timeout=86400))
+            continue
+        mine = share(name, ["--seeds", seeds])
+        jobs.append(Job(f"{name} {mine[1]} seeds", [*run, *mine], kind.env, timeout=1200))
+        jobs += [Job(f"{name} notices a broken rule: {rule}", [programs[name], "--break", rule, "--first", "--seeds", "4000"], kind.env)
+                 for rule in rules]
+    return jobs
 
 
 def differential(options):

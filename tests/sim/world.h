@@ -12,6 +12,7 @@
 
 #include "channel/channel.h"
 #include "kinds.h"
+#include "rng.h"
 #include "store.h"
 
 #define MAX_BLOCKS 2048
@@ -35,15 +36,6 @@
 #define PERIOD 86400
 #define BOND 50
 #define MAX_ACTIONS 4096 /* numbers of one seed's actions */
-
-/* --- Randomness: splitmix64 ---------------------------------------------------------------------- */
-typedef struct rng {
-  uint64_t s;
-} rng;
-uint64_t rng_next(rng *r);
-unsigned rng_below(rng *r, unsigned n);
-bool rng_chance(rng *r, unsigned percent);
-void rng_hash(rng *r, ch_hash *out);
 
 /* --- The chain: blocks of one channel's storage, money of three accounts --------------------------- */
 typedef struct block {
