@@ -185,8 +185,10 @@ static void only_what_was_flushed_is_sure(void **state) {
   assert_int_equal(unlink(HOME "/a"), 0);
   os_disk_cut(HOME, 0);
   assert_true(there(HOME "/a", "new"));
+  put_file(HOME "/empty", "", true); /* nothing to flush */
   assert_int_equal(unlink(HOME "/a"), 0);
   os_disk_cut(HOME, 1); /* all survives, deletions too */
+  assert_true(there(HOME "/empty", ""));
   assert_false(there(HOME "/a", "new"));
   os_end();
 }

@@ -331,6 +331,7 @@ static void apply(bytes *b, const change *c, size_t from, size_t to, bool noise)
 
 /* The first n changes are durable; those that a flush has failed for, perhaps. */
 static void flush(inode *i, size_t n) {
+  if (n == 0) return;
   for (size_t k = 0; k < n; k++) {
     const change *c = &i->pending[k];
     if (!c->lost || os_chance(2) == 0) apply(&i->safe, c, 0, c->len, false);
