@@ -311,7 +311,7 @@ def fresh(_quick):
 STAGES = {
     "rules": ("include directions, symbols, headers, format, sizes, scripts, install", GCC, rules, True),
     "unit": ("unit tests", GCC, lambda quick: unit(GCC), True),
-    "sim": ("the two-party simulator, SIM_SEEDS seeds", GCC, lambda quick: simulate(GCC, quick), True),
+    "sim": ("the two simulators, SIM_SEEDS seeds: of the engine, and a share with whole daemons", GCC, lambda quick: simulate(GCC, quick), True),
     "ct": ("secrets decide no branch and no address, seen by valgrind", GCC,
            lambda quick: constant_time(GCC), True),
     "agree": ("a short run of `differential`; the published vectors", GCC, lambda quick: differential("--each 8 --ops 300"),
