@@ -149,7 +149,7 @@ void act_fault(world *w) {
     act_chain(w);
   else if (what < 88)
     act_clock(w);
-  else if (what < 94)
+  else if (what < 92)
     act_disk(w);
   else if (w->with_loss)
     act_memory(w);

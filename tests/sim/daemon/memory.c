@@ -53,9 +53,9 @@ void act_memory(world *w) {
   host *d = &w->host[rng_below(&w->rng, (unsigned)w->n_people)];
   unsigned what = rng_below(&w->rng, 100);
   if (d->ill || !may_lose(w, d->who)) return;
-  if (what < 50)
+  if (what < 35 || (what < 70 && !w->copied[d->who]))
     act_copy(w, d);
-  else if (what < 75)
+  else if (what < 70)
     act_restore(w, d);
   else
     act_clone(w, d);
