@@ -201,10 +201,11 @@ static ch_err account_contract(step *s, const pending *p, by_contracts *all, uin
 }
 
 /* L has it, the executed state does not: my own operation in it resolved it, or the state is older than the lock. */
-static ch_err account_missing(step *s, const pending *p, uint64_t executed) {
+static ch_err account_missing(step *s, const pending *p, uint64_t executed, bool shown) {
   bool newer = executed > s->c->latest.version;
-  if (s->c->frozen)
-    return fx_payment(s, &p->op, p->payer != s->c->me, CH_PAYMENT_UNKNOWN, s->c->epoch, 0, 0, CH_ERR_FROZEN);
+  if (s->c->frozen || !shown)
+    return fx_payment(s, &p->op, p->payer != s->c->me, CH_PAYMENT_UNKNOWN, s->c->epoch, 0, 0,
+                      s->c->frozen ? CH_ERR_FROZEN : CH_ERR_PHASE);
   ch_op_kind did = newer ? wish_of(s, p) : (ch_op_kind)0;
   ch_err reason = did == CH_OP_CANCEL ? CH_ERR_CANCELLED : newer ? CH_ERR_EXPIRED : CH_ERR_PHASE;
   return lock_over(s, p, did == CH_OP_FULFIL, executed, 0, reason);
@@ -218,7 +219,7 @@ bool locks_looked(const ch_channel *c) {
 
 /* A lock of L is in the executed state if that is L, or an older one that had it already, or one above L that still
  * has it. Those that only a newer state has were never more than proposed: they have an operation of mine. */
-ch_err account_locks(step *s, uint64_t executed) {
+ch_err account_locks(step *s, uint64_t executed, bool shown) {
   ch_channel *c = s->c;
   content what;
   bool known = content_known(c, executed, &what);
@@ -229,7 +230,7 @@ ch_err account_locks(step *s, uint64_t executed) {
     bool older = p->in & IN_LATEST && executed < c->latest.version && executed >= p->since;
     ch_err err = CH_OK;
     if (!(p->in & in) && !older)
-      err = p->in & IN_LATEST ? account_missing(s, p, executed) : CH_OK;
+      err = p->in & IN_LATEST ? account_missing(s, p, executed, shown) : CH_OK;
     else if (lock_is_hash(p))
       err = lock_over(s, p, finally_revealed(p), executed, i, CH_ERR_EXPIRED);
     else

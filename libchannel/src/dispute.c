@@ -139,7 +139,7 @@ static ch_err account_ending(step *s) {
                             in ? CH_OK : CH_ERR_PHASE);
     if (err) return err;
   }
-  ch_err err = account_locks(s, executed);
+  ch_err err = account_locks(s, executed, shown);
   if (err) return err;
   c->n_out = c->n_queue = 0;
   c->seal = false; /* a restart would queue it again */

@@ -336,9 +336,9 @@ bool lock_expired(const step *s, const pending *p); /* for good: nothing can be 
 ch_err queue_lock_wishes(step *s);
 void lock_wish_refused(step *s, const ch_op *op);
 ch_err want_reveal(step *s);
-bool locks_decided(const step *s, uint8_t in); /* a settlement with these locks would go through */
-ch_err account_locks(step *s, uint64_t executed);
-bool locks_looked(const ch_channel *c); /* the chain's word on all hashes has come */
+bool locks_decided(const step *s, uint8_t in);                /* a settlement with these locks would go through */
+ch_err account_locks(step *s, uint64_t executed, bool shown); /* shown: of this epoch's ending it is known how it was */
+bool locks_looked(const ch_channel *c);                       /* the chain's word on all hashes has come */
 
 /* reestablish.c */
 ch_err on_link_up(step *s);

@@ -642,7 +642,8 @@ static bool fill(ch_channel *c, const Record *r) {
   if (r->format == 1) infer_revealed(c);
   for (size_t i = 0; i < r->instances_count; i++)
     GET(c->instance[i], r->instances[i]);
-  if (c->out.kind != OUT_PROPOSAL) { /* then what the record has was given back to the queue */
+  if (n_enforceable(c) != c->n_out) return false; /* no others are in a record */
+  if (c->out.kind != OUT_PROPOSAL) {              /* then what the record has was given back to the queue */
     c->n_queue = c->n_out;
     c->n_out = 0;
   }

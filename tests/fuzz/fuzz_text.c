@@ -31,7 +31,7 @@ static void bytes(const char *text) {
   for (size_t len = 20; len <= sizeof id; len++) {
     if (!ch_unhex(id, len, text)) continue;
     ch_hex(again, id, len);
-    must(strcasecmp(again, strncmp(text, "0x", 2) == 0 ? text + 2 : text) == 0, "bytes are what they say");
+    must(strcasecmp(again, strncasecmp(text, "0x", 2) == 0 ? text + 2 : text) == 0, "bytes are what they say");
   }
 }
 

@@ -287,6 +287,33 @@ static void test_reveal_in_the_final_view_only(void **state) {
   duo_pump(&d);
 }
 
+/* Two endings behind a copy that has a lock pending: the chain shows only the second. */
+static void test_a_lock_of_an_epoch_long_past(void **state) {
+  (void)state;
+  duo_copy k = duo_take_copy(&d, 0);
+  duo_cut(&d);
+  duo_connect(&d);
+  duo_pump(&d);
+  assert_int_equal(duo_fulfil(&d, 1, "lock", 1), CH_OK);
+  duo_pump(&d);
+  for (int life = 0; life < 2; life++) {
+    assert_int_equal(duo_command(&d, 1, CH_EV_CLOSE), CH_OK);
+    duo_pump(&d);
+    duo_mine(&d, 1);
+    duo_finalise(&d);
+    ch_tx tx = duo_deposit_tx(&d, 1, 700);
+    tx.u.deposit.epoch = (uint16_t)(life + 1);
+    if (life == 0) assert_int_equal(duo_send_tx(&d, 1, 700, &tx), CH_ADJ_NONE);
+    duo_finalise(&d);
+    duo_pump(&d);
+  }
+  row_is(1, "lock", CH_PAYMENT_SETTLED, CH_OK);
+  duo_cut(&d);
+  duo_put_back(&d, 0, k);
+  duo_see(&d, 0);
+  row_is(0, "lock", CH_PAYMENT_UNKNOWN, CH_ERR_PHASE);
+}
+
 int main(void) {
 #define T(name) cmocka_unit_test_setup_teardown(name, opened, done)
   const struct CMUnitTest tests[] = {
@@ -301,6 +328,7 @@ int main(void) {
       T(test_executed_with_the_lock_revealed),
       T(test_ending_waits_for_the_look),
       T(test_reveal_in_the_final_view_only),
+      T(test_a_lock_of_an_epoch_long_past),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

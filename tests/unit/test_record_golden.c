@@ -639,13 +639,18 @@ static void test_numbers_of_withdrawals(void **state) {
 /* The same in an operation, here a RESERVE that waits. */
 static void test_numbers_of_operations(void **state) {
   (void)state;
-  static const uint8_t last[] = {0xda, 0x02, 24, 0x08, 4, 0x1a, 16, 0, 0, 0, 0,    0,    0, /* 43: {1: RESERVE, 3: 1, */
-                                 0,    0,    0,  0,    0, 0,    0,  0, 0, 1, 0x28, 0xff, 0xff, 3}; /* 5: 0xffff} */
+  static const uint8_t last[] = {0xda, 0x02, 26, 0x08, 4, 0x1a, 16, 0, 0, 0, 0,    0,    0, /* 43: {1: RESERVE, 3: 1, */
+                                 0,    0,    0,  0,    0, 0,    0,  0, 0, 1, 0x20, 0x7f, 0x28,
+                                 0xff, 0xff, 3}; /* 4: 127, 5: 0xffff} */
   uint8_t wide[sizeof last];
   memcpy(wide, last, sizeof last);
   memcpy(wide + sizeof last - 3, (const uint8_t[]){0x80, 0x80, 4}, 3); /* 0x10000 */
   assert_int_equal(read_with(withdrawing, last, sizeof last), CH_OK);
   assert_int_equal(read_with(withdrawing, wide, sizeof wide), CH_ERR_FORMAT);
+  uint8_t past[sizeof last]; /* of a version below L: it is done */
+  memcpy(past, last, sizeof last);
+  past[sizeof last - 5] = 1;
+  assert_int_equal(read_with(withdrawing, past, sizeof past), CH_ERR_FORMAT);
 }
 
 static void test_formats(void **state) {
