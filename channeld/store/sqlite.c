@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "commit.h"
@@ -30,6 +32,44 @@ static bool make_private(const char *path) {
   if (fd < 0) return false;
   close(fd);
   return true;
+}
+
+/* Writes what the file holds once more and flushes it; none is fine. */
+static bool write_again(const char *path) {
+  static const size_t room = 1 << 16;
+  int fd = open(path, O_RDWR | O_CLOEXEC);
+  if (fd < 0) return errno == ENOENT;
+  uint8_t *bytes = (uint8_t *)malloc(room);
+  off_t at = 0;
+  ssize_t n = -1;
+  while (bytes && (n = pread(fd, bytes, room, at)) > 0 && pwrite(fd, bytes, (size_t)n, at) == n)
+    at += n;
+  bool ok = n == 0 && fsync(fd) == 0;
+  free(bytes);
+  close(fd);
+  return ok;
+}
+
+static bool sync_folder(const char *path) {
+  char folder[PATH_MAX];
+  const char *slash = strrchr(path, '/');
+  int len = !slash || slash == path ? 1 : (int)(slash - path);
+  int n = snprintf(folder, sizeof folder, "%.*s", len, slash ? path : ".");
+  if (n < 0 || (size_t)n >= sizeof folder) return false;
+  int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  bool ok = fd >= 0 && fsync(fd) == 0;
+  if (fd >= 0) close(fd);
+  return ok;
+}
+
+/* A process that was killed between writing and flushing has left commits in the log that we can read, and that a power
+ * cut can still take. What we read goes to peers, so it is flushed first: SQLite does not, when it reads a log that it
+ * finds, nor the files' names. It is also written again, because after a flush that failed the system may count as
+ * flushed what is in memory only. */
+static bool make_durable(const char *path) {
+  char log[PATH_MAX];
+  int n = snprintf(log, sizeof log, "%s-wal", path);
+  return n > 0 && (size_t)n < sizeof log && write_again(log) && sync_folder(path);
 }
 
 /* Once this is done, the connection belongs to the commit thread.
@@ -97,6 +137,11 @@ static ch_err open_database(sqlite3 **db, const cd_store_config *cfg, const char
   if (!make_private(cfg->path))
     return cd_db_why(CH_ERR_ARGUMENT, why, why_len,
                      "it cannot be opened (%s); check that its folder exists and is yours", strerror(errno));
+  if (!make_durable(cfg->path))
+    return cd_db_why(CH_ERR_ARGUMENT, why, why_len,
+                     "what the last process left could not be flushed (%s); check the disk and start again: nothing "
+                     "was lost",
+                     strerror(errno));
   int rc = sqlite3_open_v2(cfg->path, db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, vfs);
   ch_err err = CH_OK;
   if (rc == SQLITE_OK)
