@@ -193,7 +193,7 @@ def unit(kind):
 
 BREAKS = {"sim": ("barrier", "persist", "replay", "backup", "outbox", "watch", "fresh", "margin"),
           "sim-daemon": ("sync", "backup", "outbox", "fresh")}
-DAEMON_SHARE = 20  # a seed of the world of whole daemons costs as much as so many of the engine's
+DAEMON_SHARE = 30  # one seed of the world of whole daemons, which costs about as much, for so many of the engine's
 
 
 def share(program, options):
